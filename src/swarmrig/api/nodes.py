@@ -1,0 +1,137 @@
+"""Nodes: the contract of a backend (entry point group `swarmrig.nodes`) and of the nodes it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from swarmrig.model.network import DevicePlan, PortKind
+from swarmrig.model.scenario import NodeSpec, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How a process ended: `code` 0..255, or the `signal` number that killed it."""
+
+    code: int | None
+    signal: int | None
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            import signal
+
+            try:
+                return signal.Signals(self.signal).name
+            except ValueError:
+                return f"signal {self.signal}"
+        return f"exit {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """What a backend intends, for `swarmrig plan` and for launch. No side effects have happened yet."""
+
+    spec: NodeSpec
+    command: tuple[str, ...]
+    """What will be executed, with `{placeholders}` where only launch knows (file descriptors, paths);
+    empty for nodes that are no process."""
+    port: PortKind = PortKind.PACKET
+    memory_bytes: int = 0
+    capabilities: frozenset[str] = frozenset()
+    """Names of the protocols below that the node will have: HasConsole, CanReset, ..."""
+    warnings: tuple[str, ...] = ()
+    address_by_dhcp: bool = False
+    """True when the node's firmware learns its address by DHCP instead of from provisioning."""
+    factory: str | None = None
+    """For PortKind.PYTHON: `package.module:callable` that the network driver instantiates."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-able facts for people: machine, emulator version, flash size."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchContext:
+    """What launch gives a backend."""
+
+    scenario: Scenario
+    device: DevicePlan
+    """The node's place in the network: MAC, address, gateway."""
+    target_ip: str
+    """Where the node's frames go: the coordinator, or the aggregator."""
+    aggregator_ip: str
+    directory: Path
+    """The node's own directory in the run directory, mode 0700: console.log, stderr.log, argv, flash.bin."""
+    port_fd: int | None
+    """The node's end of its network attachment (PortKind PACKET, STREAM or TAP); the backend passes it to
+    its process and closes it afterwards."""
+    spawner: Any
+    """`swarmrig.proc.Spawner`: the only way to start a process."""
+    now_ns: Callable[[], int]
+    """Run time."""
+    on_console: Callable[[str, int, bytes], None]
+    """Called as (node id, t_ns, chunk) with raw console bytes as they arrive, any chunking."""
+
+
+class Node(Protocol):
+    """A booted node. It is made by `NodeBackend.open` and ends when that context ends."""
+
+    spec: NodeSpec
+
+    async def wait_exited(self) -> ExitStatus:
+        """Return when the node has ended by itself."""
+        ...
+
+    def last_words(self) -> str:
+        """The last lines its emulator wrote to stderr, "" if none."""
+        ...
+
+
+@runtime_checkable
+class HasConsole(Protocol):
+    async def write_console(self, data: bytes) -> None: ...
+
+
+@runtime_checkable
+class CanPause(Protocol):
+    async def pause(self) -> None: ...
+
+    async def resume(self) -> None: ...
+
+
+@runtime_checkable
+class CanReset(Protocol):
+    async def reset(self) -> None: ...
+
+
+@runtime_checkable
+class CanKill(Protocol):
+    async def kill(self) -> None: ...
+
+
+@runtime_checkable
+class HasMemory(Protocol):
+    async def read_memory(self, address: int, size: int) -> bytes: ...
+
+    async def write_memory(self, address: int, data: bytes) -> None: ...
+
+
+class NodeBackend(Protocol):
+    """One kind of node. The registry makes one instance per run."""
+
+    kind: ClassVar[str]
+    options_model: ClassVar[Any]
+    """A pydantic model of the settings only this backend knows; NodeSpec.options holds its dump."""
+
+    async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
+        """Check the node against this host and say what will be run. Raises NodeError or HostError."""
+        ...
+
+    def open(self, plan: NodePlan, context: LaunchContext) -> AbstractAsyncContextManager[Node]:
+        """Provision and start the node; entering returns once its process runs (not: has booted)."""
+        ...
+
+    def read_back(self, plan: NodePlan, context: LaunchContext) -> Sequence[str]:
+        """After the run: compare what the node holds with what was provisioned; returns what differs."""
+        ...

@@ -1,0 +1,66 @@
+"""The errors a user can cause or must hear about; everything else is a bug and stays a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SwarmrigError(Exception):
+    """Base of all user-facing errors.
+
+    `message` says what was expected and what was seen, `hint` what to try next. The command line prints
+    both and exits with 3, without a traceback.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a file: where, what, and what to do about it."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = f"{place}: {self.message}" if place else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class ScenarioError(SwarmrigError):
+    """The scenario (or an option that changes it) is wrong; carries every problem found, in file order."""
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str | None = None) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)
+
+
+class HostError(SwarmrigError):
+    """This machine lacks something, or refuses it: a program, a permission, disk space."""
+
+
+class MissingExtraError(HostError):
+    """An optional dependency is not installed; names the feature and the extra that brings it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs the extra '{extra}'", hint=f"pip install 'swarmrig[{extra}]'")
+
+
+class NodeError(SwarmrigError):
+    """A node failed to start, died, or does not answer; `log` names the file with its own words."""
+
+    def __init__(self, node: str, message: str, *, hint: str | None = None, log: str | None = None) -> None:
+        self.node = node
+        self.log = log
+        super().__init__(f"node {node}: {message}" + (f" (log: {log})" if log else ""), hint=hint)

@@ -1,0 +1,60 @@
+"""The record of a finished run: all that reports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swarmrig.model.scenario import Scenario
+from swarmrig.model.verdict import CheckResult, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    id: str
+    number: int
+    boot_ns: int | None
+    """Exec to boot marker; None when no marker was seen."""
+    exit_status: str | None
+    """How it ended by itself ("exit 1", "SIGSEGV"), None when the rig stopped it."""
+    console_lines: int
+    console_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRecord:
+    """Counters of one link, both directions added; `drops` by Fate value."""
+
+    name: str
+    frames: int
+    bytes: int
+    delivered: int
+    drops: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    run_id: str
+    scenario: Scenario
+    version: str
+    tier: str
+    """exact | recorded | scheduled: what can be repeated, see docs/design.md."""
+    digest: str | None
+    started_at: str
+    """ISO 8601, UTC."""
+    run_ns: int
+    """Run time from network start to end of judging window."""
+    interrupted: bool
+    verdict: Outcome
+    exit_code: int
+    checks: tuple[CheckResult, ...]
+    nodes: tuple[NodeRecord, ...]
+    links: tuple[LinkRecord, ...]
+    faults: tuple[Mapping[str, Any], ...]
+    """One mapping per scheduled fault: id, kind, stages with times, proved (bool), message."""
+    aggregator: Mapping[str, Any]
+    """What the aggregator wrote, see nodes.python.aggregator."""
+    warnings: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    """Failures of the rig itself: leftovers, a node that could not be stopped, a failed fault."""

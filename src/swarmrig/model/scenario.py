@@ -1,0 +1,171 @@
+"""The scenario after parsing: one frozen model for every dialect. Nothing downstream sees a dict of YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from swarmrig.model.network import Impairment
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """Where in a file something was said (1-based)."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Role(StrEnum):
+    SENSOR = "sensor"
+    COORDINATOR = "coordinator"
+    GATEWAY = "gateway"
+
+
+class Topology(StrEnum):
+    STAR = "star"
+    MESH = "mesh"
+    LINE = "line"
+    RING = "ring"
+    CUSTOM = "custom"
+
+
+class TimeMode(StrEnum):
+    REAL = "real"
+    VIRTUAL = "virtual"
+
+
+class NetworkMode(StrEnum):
+    """Which wires: our own engine, or, announced, what the host offers."""
+
+    FABRIC = "fabric"
+    BRIDGE = "bridge"  # host bridge and TAPs, needs root
+    USER = "user"  # QEMU's slirp with UDP port forwards, no node-to-node traffic
+
+
+@dataclass(frozen=True, slots=True)
+class FlashPart:
+    """A file and the offset in flash where it goes."""
+
+    offset: int
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareSpec:
+    """What a node boots. `image` is an ELF/kernel (generic QEMU), `flash_base`/`parts` a flash image."""
+
+    image: Path | None = None
+    build: tuple[str, ...] | None = None
+    """Command that makes `image`, run in `build_cwd` before launch unless the build is skipped."""
+    build_cwd: Path | None = None
+    flash_base: Path | None = None
+    parts: tuple[FlashPart, ...] = ()
+    variant: str | None = None
+    """A planted bug of the reference firmware, see `refnode`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One node. `id` names it in files, links and faults; `number` is the 0..255 id in its frames."""
+
+    id: str
+    number: int
+    kind: str = "qemu"
+    role: Role = Role.SENSOR
+    machine: str = "refnode-rv32"
+    is_gateway: bool = False
+    scenario: int = 0
+    channel: int = 6
+    tdm_slot: int = 0
+    edge_tier: int | None = None
+    """None leaves the key out of NVS, so the firmware's own default holds."""
+    filter_mac: str | None = None
+    nvs: Mapping[str, Any] = field(default_factory=dict)
+    """Further NVS values by key of the namespace `csi_cfg`."""
+    firmware: FirmwareSpec = FirmwareSpec()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that only the node's backend knows, already validated by it."""
+    source: SourceRef | None = None
+
+    @property
+    def gateway(self) -> bool:
+        return self.is_gateway or self.role is Role.GATEWAY
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """One link of the file: the two nodes it joins and the impairment of both directions."""
+
+    between: tuple[str, str]
+    impairment: Impairment
+    source: SourceRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    topology: Topology = Topology.MESH
+    hub: str | None = None
+    impairment: Impairment = Impairment()
+    links: tuple[LinkSpec, ...] = ()
+    mode: NetworkMode = NetworkMode.FABRIC
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """A fault of the schedule: `kind` and its parameters, when it starts, how long it lasts (None: for good)."""
+
+    id: str
+    kind: str
+    at_ns: int
+    for_ns: int | None
+    params: Mapping[str, Any]
+    source: SourceRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """A check by the name of its entry point; `label` is how the file wrote it (fall_detected_by_node_2)."""
+
+    name: str
+    label: str
+    params: Mapping[str, Any]
+    source: SourceRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    """Already safe in paths: [A-Za-z0-9._-], at most 64 characters, no leading dot."""
+    duration_ns: int
+    seed: int
+    time: TimeMode
+    network: NetworkSpec
+    nodes: tuple[NodeSpec, ...]
+    faults: tuple[FaultSpec, ...] = ()
+    checks: tuple[CheckSpec, ...] = ()
+    aggregator_port: int = 5005
+    dialect: str = "native"
+    source: str = "<memory>"
+    warnings: tuple[str, ...] = ()
+    """What the reader of the file should hear: unknown keys of a foreign dialect, values without effect."""
+
+    def node(self, node_id: str) -> NodeSpec:
+        return next(node for node in self.nodes if node.id == node_id)
+
+    @property
+    def coordinator(self) -> NodeSpec | None:
+        """The first coordinator, else the first gateway: where sensors send their frames."""
+        by_role = [node for node in self.nodes if node.role is Role.COORDINATOR]
+        return next(iter(by_role + [node for node in self.nodes if node.gateway]), None)
+
+    @property
+    def sensors(self) -> tuple[NodeSpec, ...]:
+        return tuple(node for node in self.nodes if node.role is Role.SENSOR)
