@@ -1,0 +1,28 @@
+# Everything here works from a clean clone; `tools/install` fetches what is missing first.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench clean
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+ARGS ?=
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: ## install what is missing, then run the preset `standard` with a live view
+	@tools/install demo
+	@.venv/bin/swarmrig run standard $(ARGS)
+
+test: ## install what is missing, then run all tests (ARGS="..." goes to pytest)
+	@tools/install test
+	@$(PYTHON) -m pytest -n auto -q $(ARGS)
+
+bench: ## measure: every line compares with a peer in the same run (ARGS="NAME ..." picks some)
+	@tools/install test
+	@$(PYTHON) -m bench $(ARGS)
+
+clean: ## remove what was built or installed into this directory; runs/ stays
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis refnode/build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
