@@ -1,0 +1,42 @@
+"""The run directory: `<output>/<name>-<time>-<id>/`, private to the user."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarmrig.errors import HostError
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """Paths of one run; `id` is unique and safe in names of files, links and containers."""
+
+    id: str
+    path: Path
+
+    @property
+    def net(self) -> Path:
+        return self.path / "net"
+
+    def node(self, node_id: str) -> Path:
+        return self.path / "nodes" / node_id
+
+
+def create_run_directory(output: Path, name: str, nodes: tuple[str, ...]) -> RunDirectory:
+    """Make the directory tree, mode 0700. Raises HostError when the place is not writable or full."""
+    run_id = secrets.token_hex(4)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    path = (output / f"{name}-{stamp}-{run_id}").absolute()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for directory in (path, path / "net", path / "nodes", *(path / "nodes" / node for node in nodes)):
+            directory.mkdir(mode=0o700)
+    except OSError as error:
+        raise HostError(
+            f"cannot write the run directory {path}: {error.strerror}",
+            hint="choose another place with --output-dir",
+        ) from error
+    return RunDirectory(run_id, path)

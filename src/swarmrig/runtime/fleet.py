@@ -1,0 +1,158 @@
+"""The nodes of a run: started together, each kept by a task of its own, stopped together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+
+from swarmrig.api import LaunchContext, Node, NodePlan
+from swarmrig.errors import HostError, NodeError
+from swarmrig.model.facts import NodeChange, NodeState
+from swarmrig.model.network import PortKind
+from swarmrig.net.fabric import Fabric
+from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.directory import RunDirectory
+from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.recorder import Recorder
+
+
+class Fleet:
+    """Running nodes by id. `ended` is set once no node runs any more, or one failed to start."""
+
+    def __init__(
+        self, plan: RunPlan, directory: RunDirectory, fabric: Fabric, spawner: Any, clock: RunClock, recorder: Recorder
+    ) -> None:
+        self._plan = plan
+        self._directory = directory
+        self._fabric = fabric
+        self._spawner = spawner
+        self._clock = clock
+        self._recorder = recorder
+        self._limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
+        self._contexts: dict[str, LaunchContext] = {}
+        self._may_exit = {str(check.spec.params.get("node")) for check in plan.checks if check.spec.name == "exit"}
+        self._pending = len(plan.nodes)
+        self._alive = len(plan.nodes)
+        self._stop_leaves = anyio.Event()
+        self._stop_hubs = anyio.Event()
+        self._gone = {node.spec.id: anyio.Event() for node in plan.nodes}
+        self.started = anyio.Event()
+        self.ended = anyio.Event()
+        self.nodes: dict[str, Node] = {}
+
+    async def keep(self, plan: NodePlan) -> None:
+        """Start one node and keep it until it exits or is stopped."""
+        node_id = plan.spec.id
+        try:
+            async with AsyncExitStack() as stack:
+                async with self._limiter:
+                    node = await self._open(plan, stack)
+                self._one_started(node_id, node)
+                await self._until_over(plan, node)
+        except (NodeError, HostError) as error:
+            self._recorder.observe(
+                NodeChange(self._clock.now_ns(), node_id, NodeState.EXITED, {"status": error.message})
+            )
+            self._recorder.failure(node_id, str(error))
+            self.started.set()
+            self.ended.set()
+        finally:
+            self._gone[node_id].set()
+            self._alive -= 1
+            if not self._alive:
+                self.ended.set()
+
+    async def stop(self, settle: Callable[[], Awaitable[None]]) -> None:
+        """Stop every node, the hubs last: what others sent to them is still received and counted."""
+        hub = self._plan.scenario.coordinator
+        self._stop_leaves.set()
+        for node_id, gone in self._gone.items():
+            if hub is None or node_id != hub.id:
+                await gone.wait()
+        await settle()
+        self._stop_hubs.set()
+        for gone in self._gone.values():
+            await gone.wait()
+        await settle()
+
+    def release(self) -> None:
+        """Let all nodes go at once (after a failure or a cancellation)."""
+        self._stop_leaves.set()
+        self._stop_hubs.set()
+
+    def read_back(self) -> list[str]:
+        """What the nodes' storage holds differently from what was provisioned; nodes have ended."""
+        return [
+            f"{plan.spec.id}: {difference}"
+            for plan in self._plan.nodes
+            if plan.spec.id in self._contexts
+            for difference in self._plan.backends[plan.spec.kind].read_back(plan, self._contexts[plan.spec.id])
+        ]
+
+    async def _open(self, plan: NodePlan, stack: AsyncExitStack) -> Node:
+        context = self._context(plan)
+        self._contexts[plan.spec.id] = context
+        started_ns = self._clock.now_ns()
+        command = list(plan.command)
+        self._recorder.observe(NodeChange(started_ns, plan.spec.id, NodeState.STARTED, {"command": command}))
+        node: Node = await stack.enter_async_context(self._plan.backends[plan.spec.kind].open(plan, context))
+        return node
+
+    def _context(self, plan: NodePlan) -> LaunchContext:
+        node = plan.spec
+        device = self._plan.network.device(node.id)
+        return LaunchContext(
+            scenario=self._plan.scenario,
+            device=device,
+            target_ip=self._plan.target_ip(node),
+            aggregator_ip=self._plan.aggregator_ip,
+            directory=self._directory.node(node.id),
+            port_fd=None if device.port is PortKind.PYTHON else self._fabric.take_port(node.id),
+            spawner=self._spawner,
+            now_ns=self._clock.now_ns,
+            on_console=self._recorder.console,
+        )
+
+    def _one_started(self, node_id: str, node: Node) -> None:
+        self.nodes[node_id] = node
+        self._pending -= 1
+        if not self._pending:
+            self.started.set()
+
+    async def _until_over(self, plan: NodePlan, node: Node) -> None:
+        hub = self._plan.scenario.coordinator
+        stop = self._stop_hubs if hub is not None and plan.spec.id == hub.id else self._stop_leaves
+        async with anyio.create_task_group() as race:
+            race.start_soon(self._report_exit, plan, node, race.cancel_scope)
+            await stop.wait()
+            race.cancel_scope.cancel()
+        if stop.is_set() and self._recorder.nodes[plan.spec.id].exit_status is None:
+            self._recorder.observe(NodeChange(self._clock.now_ns(), plan.spec.id, NodeState.STOPPED))
+
+    async def _report_exit(self, plan: NodePlan, node: Node, race: anyio.CancelScope) -> None:
+        status = await node.wait_exited()
+        words = node.last_words()
+        data = {"status": str(status), "code": status.code, "signal": status.signal, "stderr": words}
+        self._recorder.observe(NodeChange(self._clock.now_ns(), plan.spec.id, NodeState.EXITED, data))
+        if plan.spec.id not in self._may_exit:
+            self._recorder.failure(plan.spec.id, f"node {plan.spec.id} ended by itself: {status}\n{words}".rstrip())
+        race.cancel()
+
+
+@asynccontextmanager
+async def launched(
+    plan: RunPlan, directory: RunDirectory, fabric: Fabric, spawner: Any, clock: RunClock, recorder: Recorder
+) -> AsyncIterator[Fleet]:
+    """Start all nodes; on leaving, all have ended."""
+    fleet = Fleet(plan, directory, fabric, spawner, clock, recorder)
+    async with anyio.create_task_group() as tasks:
+        for node in plan.nodes:
+            tasks.start_soon(fleet.keep, node)
+        try:
+            yield fleet
+        finally:
+            fleet.release()

@@ -1,0 +1,137 @@
+"""Scenario to plan: everything is checked against this host before anything is launched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from swarmrig.api import NodePlan
+from swarmrig.errors import HostError, NodeError, Problem, ScenarioError
+from swarmrig.model.network import NetworkPlan
+from swarmrig.model.scenario import CheckSpec, FaultSpec, NodeSpec, Scenario, SourceRef, TimeMode
+from swarmrig.net.topology import AGGREGATOR, plan_network
+from swarmrig.plugins import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCheck:
+    spec: CheckSpec
+    factory: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    spec: FaultSpec
+    factory: Callable[..., Any]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What will be run, down to the command of every node. Made without side effects."""
+
+    scenario: Scenario
+    network: NetworkPlan
+    nodes: tuple[NodePlan, ...]
+    backends: dict[str, Any]
+    checks: tuple[PlannedCheck, ...]
+    faults: tuple[PlannedFault, ...]
+    tier: str
+    reasons: tuple[str, ...]
+    """Why the tier is not a better one."""
+    warnings: tuple[str, ...]
+
+    def target_ip(self, node: NodeSpec) -> str:
+        """Where the frames of `node` go: to the hub, or, from the hub itself, to the aggregator."""
+        hub = self.scenario.coordinator
+        if hub is None or hub.id == node.id:
+            return self.aggregator_ip
+        return self.network.device(hub.id).ip
+
+    @property
+    def aggregator_ip(self) -> str:
+        return self.network.device(AGGREGATOR).ip
+
+
+async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
+    """Plan a run. Raises ScenarioError or HostError with everything that stands in the way."""
+    _refuse_virtual_time(scenario)
+    backends = {kind: registry.node(kind)() for kind in dict.fromkeys(node.kind for node in scenario.nodes)}
+    nodes = await _plan_nodes(scenario, backends)
+    network = plan_network(scenario, nodes)
+    faults = _plan_faults(scenario, network, nodes, registry)
+    checks = tuple(PlannedCheck(spec, registry.check(spec.name)) for spec in scenario.checks)
+    return RunPlan(
+        scenario=scenario,
+        network=network,
+        nodes=nodes,
+        backends=backends,
+        checks=checks,
+        faults=faults,
+        tier="scheduled",
+        reasons=("real time: the network and the nodes run on this machine's clock",),
+        warnings=(*scenario.warnings, *(f"{node.spec.id}: {text}" for node in nodes for text in node.warnings)),
+    )
+
+
+async def _plan_nodes(scenario: Scenario, backends: dict[str, Any]) -> tuple[NodePlan, ...]:
+    plans: list[NodePlan] = []
+    problems: list[Problem] = []
+    host_errors: dict[str, HostError] = {}
+    for node in scenario.nodes:
+        try:
+            plans.append(await backends[node.kind].plan(node, scenario))
+        except NodeError as error:
+            problems.append(_problem(str(error.message), node.source, error.hint))
+        except HostError as error:
+            host_errors[error.message] = error
+    if host_errors:
+        messages = "\n".join(host_errors)
+        raise HostError(messages, hint=next((e.hint for e in host_errors.values() if e.hint), None))
+    if problems:
+        raise ScenarioError(problems)
+    return tuple(plans)
+
+
+def _plan_faults(
+    scenario: Scenario, network: NetworkPlan, nodes: tuple[NodePlan, ...], registry: Registry
+) -> tuple[PlannedFault, ...]:
+    planned: list[PlannedFault] = []
+    problems: list[Problem] = []
+    for spec in scenario.faults:
+        factory = registry.fault(spec.kind)
+        try:
+            planned.append(PlannedFault(spec, factory, factory.resolve(spec, scenario, network)))
+        except ValueError as error:
+            problems.append(_problem(f"fault {spec.kind}: {error}", spec.source, None))
+            continue
+        problems.extend(_missing_capabilities(spec, factory, nodes))
+    if problems:
+        raise ScenarioError(problems)
+    return tuple(planned)
+
+
+def _missing_capabilities(spec: FaultSpec, factory: Any, nodes: tuple[NodePlan, ...]) -> list[Problem]:
+    named = {str(value) for value in spec.params.values() if isinstance(value, str)}
+    return [
+        _problem(
+            f"fault {spec.kind} needs {capability}, which node {node.spec.id} (kind {node.spec.kind}) does not have",
+            spec.source,
+            None,
+        )
+        for node in nodes
+        if node.spec.id in named
+        for capability in sorted(factory.needs - node.capabilities)
+    ]
+
+
+def _refuse_virtual_time(scenario: Scenario) -> None:
+    if scenario.time is TimeMode.VIRTUAL:
+        raise HostError("virtual time is not available in this version", hint="use `time: real`")
+
+
+def _problem(message: str, source: SourceRef | None, hint: str | None) -> Problem:
+    if source is None:
+        return Problem(message, hint=hint)
+    return Problem(message, source.file, source.line, source.column, hint)

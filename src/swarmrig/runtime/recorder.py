@@ -1,0 +1,165 @@
+"""Everything observed goes through here once: to the event log, to the judge, and to the viewer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from swarmrig.checks.patterns import is_boot_marker
+from swarmrig.model.facts import ConsoleLine, Fact, FaultChange, Frame, NodeChange, NodeState
+from swarmrig.model.record import NodeRecord
+from swarmrig.model.units import NS_PER_S
+from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.consoles import ConsoleSplitter
+from swarmrig.runtime.events import Event, EventLog
+from swarmrig.runtime.judge import Judge
+from swarmrig.runtime.observer import LinkView, NodeView, Observer, Snapshot
+from swarmrig.runtime.plan import RunPlan
+from swarmrig.wire.csi import csi_key
+
+_RATE_WINDOW = 64
+
+
+class NodeTrack:
+    """What is known of one node while it runs."""
+
+    def __init__(self) -> None:
+        self.state = "launching"
+        self.started_ns: int | None = None
+        self.boot_ns: int | None = None
+        self.exit_status: str | None = None
+        self.frames = 0
+        self.last_line = ""
+        self._recent: deque[int] = deque(maxlen=_RATE_WINDOW)
+
+    def frame(self, t_ns: int) -> None:
+        self.frames += 1
+        self._recent.append(t_ns)
+
+    @property
+    def rate(self) -> float:
+        """Frames per second over the last `_RATE_WINDOW` frames."""
+        if len(self._recent) < 2 or self._recent[-1] <= self._recent[0]:
+            return 0.0
+        return (len(self._recent) - 1) * NS_PER_S / (self._recent[-1] - self._recent[0])
+
+    def view(self) -> NodeView:
+        return NodeView(self.state, self.boot_ns, self.frames, self.rate, self.last_line)
+
+
+class LinkTrack:
+    """Counters of one link, made of the facts of its capture."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.drops = 0
+        self.up = True
+
+    def view(self) -> LinkView:
+        return LinkView(self.frames, self.drops, self.up)
+
+
+class Recorder:
+    """Takes facts and says them on; `failures` are those of the rig and its nodes, not of checks."""
+
+    def __init__(self, plan: RunPlan, judge: Judge, log: EventLog, clock: RunClock, observer: Observer) -> None:
+        self._plan = plan
+        self._judge = judge
+        self._log = log
+        self._clock = clock
+        self._observer = observer
+        self.failures: list[str] = []
+        self.warnings: list[str] = list(plan.warnings)
+        self.nodes = {node.spec.id: NodeTrack() for node in plan.nodes}
+        self.links = {link.name: LinkTrack() for link in plan.network.links}
+        self._consoles = {node: ConsoleSplitter(node, self.observe, self._console_truncated) for node in self.nodes}
+
+    def event(self, source: str, kind: str, data: Mapping[str, Any] | None = None, t_ns: int | None = None) -> None:
+        event = Event(self._clock.now_ns() if t_ns is None else t_ns, source, kind, data or {})
+        self._log.add(event)
+        self._observer.on_event(event)
+
+    def warning(self, source: str, message: str) -> None:
+        self.warnings.append(f"{source}: {message}")
+        self.event(source, "warning", {"message": message})
+
+    def failure(self, source: str, message: str) -> None:
+        self.failures.append(message)
+        self.event(source, "failure", {"message": message})
+
+    def console(self, node: str, t_ns: int, chunk: bytes) -> None:
+        """Raw console bytes of a node, any chunking."""
+        self._consoles[node].feed(t_ns, chunk)
+
+    def observe(self, fact: Fact) -> None:
+        match fact:
+            case Frame():
+                self._frame(fact)
+            case ConsoleLine():
+                self._console_line(fact)
+            case NodeChange():
+                self._node_change(fact)
+            case FaultChange():
+                data = {"id": fact.fault, "kind": fact.kind, "stage": fact.stage.value, **fact.data}
+                self.event("faults", "fault", data, fact.t_ns)
+        self._judge.observe(fact)
+
+    def finish_consoles(self) -> None:
+        """All nodes have ended: a last line without line end counts too."""
+        now_ns = self._clock.now_ns()
+        for splitter in self._consoles.values():
+            splitter.finish(now_ns)
+
+    def snapshot(self, duration_ns: int | None) -> Snapshot:
+        now_ns = self._clock.now_ns()
+        judgements = self._judge.judge(now_ns, final=False)
+        return Snapshot(
+            now_ns,
+            duration_ns,
+            {node: track.view() for node, track in self.nodes.items()},
+            {link: track.view() for link, track in self.links.items()},
+            dict(zip(self._judge.labels, judgements, strict=True)),
+        )
+
+    def node_records(self) -> tuple[NodeRecord, ...]:
+        return tuple(
+            NodeRecord(
+                id=spec.id,
+                number=spec.number,
+                boot_ns=self.nodes[spec.id].boot_ns,
+                exit_status=self.nodes[spec.id].exit_status,
+                console_lines=self._consoles[spec.id].lines,
+                console_bytes=self._consoles[spec.id].bytes,
+            )
+            for spec in self._plan.scenario.nodes
+        )
+
+    def _frame(self, frame: Frame) -> None:
+        link = self.links[frame.link]
+        link.frames += 1
+        link.drops += not frame.delivered
+        node = self.nodes.get(frame.sender)
+        if node is not None and csi_key(frame.data) is not None:
+            node.frame(frame.t_ns)
+
+    def _console_line(self, line: ConsoleLine) -> None:
+        track = self.nodes[line.node]
+        track.last_line = line.text
+        self.event(line.node, "console", {"line": line.line, "text": line.text}, line.t_ns)
+        if track.boot_ns is None and track.started_ns is not None and is_boot_marker(line.text):
+            track.boot_ns = line.t_ns - track.started_ns
+            track.state = "booted"
+            self.event(line.node, "node.booted", {"boot_ns": track.boot_ns}, line.t_ns)
+
+    def _node_change(self, change: NodeChange) -> None:
+        track = self.nodes[change.node]
+        track.state = change.state.value
+        if change.state is NodeState.STARTED:
+            track.started_ns = change.t_ns
+        elif change.state is NodeState.EXITED:
+            track.exit_status = str(change.data.get("status", "unknown"))
+        self.event(change.node, f"node.{change.state.value}", change.data, change.t_ns)
+
+    def _console_truncated(self, node: str) -> None:
+        self.warning(node, "console flood: further lines are no longer judged")

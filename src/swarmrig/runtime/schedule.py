@@ -1,0 +1,129 @@
+"""The schedule of faults: injects each at its time, heals it, and collects the proof of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+
+from swarmrig.api import FaultContext
+from swarmrig.errors import SwarmrigError
+from swarmrig.model.facts import Fact, FaultChange, FaultStage
+from swarmrig.model.units import NS_PER_S, format_duration
+from swarmrig.model.verdict import CheckResult, Judgement, Outcome
+from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.plan import PlannedFault, RunPlan
+
+
+class ScheduledFault:
+    """One fault and what became of it."""
+
+    def __init__(self, planned: PlannedFault, context: FaultContext) -> None:
+        self.spec = planned.spec
+        self.description = planned.description
+        self.stages: list[tuple[FaultStage, int]] = []
+        self.done = False
+        self.error: str | None = None
+        self._fault = planned.factory(planned.spec, context)
+
+    def observe(self, fact: Fact) -> None:
+        self._fault.observe(fact)
+
+    async def live(self, clock: RunClock) -> None:
+        """Inject at its time, heal after its duration; healed also when cancelled in between."""
+        await _until(clock, self.spec.at_ns)
+        try:
+            await self._fault.inject()
+            if self.spec.for_ns is None:
+                self.done = True
+                return
+            try:
+                await _until(clock, self.spec.at_ns + self.spec.for_ns)
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                    await self._fault.heal()
+        except SwarmrigError as error:
+            self.error = error.message
+        self.done = True
+
+    def result(self) -> CheckResult:
+        """The proof as a result of its own: a fault without observed effect fails the run."""
+        if not any(stage is FaultStage.INJECTED for stage, _ in self.stages):
+            proved, reason = False, self.error or "the run ended before it was injected"
+        else:
+            proved, reason = self._fault.proved()
+        label = f"fault {self.spec.id}: {self.description}"
+        return CheckResult("fault", label, Judgement(Outcome.PASS if proved else Outcome.FAIL, reason))
+
+    def as_json(self) -> Mapping[str, Any]:
+        judgement = self.result().judgement
+        return {
+            "id": self.spec.id,
+            "kind": self.spec.kind,
+            "description": self.description,
+            "stages": [{"stage": stage.value, "t_ns": t_ns} for stage, t_ns in self.stages],
+            "proved": judgement.outcome is Outcome.PASS,
+            "message": judgement.message,
+        }
+
+
+class Schedule:
+    """All faults of a run."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        clock: RunClock,
+        links: Any,
+        nodes: Mapping[str, Any],
+        on_change: Callable[[FaultChange], None],
+    ) -> None:
+        self.faults = tuple(self._make(planned, plan, clock, links, nodes, on_change) for planned in plan.faults)
+        self._clock = clock
+
+    def observe(self, fact: Fact) -> None:
+        for fault in self.faults:
+            fault.observe(fact)
+
+    async def live(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            for fault in self.faults:
+                tasks.start_soon(fault.live, self._clock)
+
+    @property
+    def healed(self) -> bool:
+        """Has every fault been injected and, where it ends, healed?"""
+        return all(fault.done for fault in self.faults)
+
+    @property
+    def proved(self) -> bool:
+        """Was the effect of every fault, and of every healing, observed?"""
+        return all(fault.result().judgement.outcome is Outcome.PASS for fault in self.faults)
+
+    @staticmethod
+    def _make(
+        planned: PlannedFault,
+        plan: RunPlan,
+        clock: RunClock,
+        links: Any,
+        nodes: Mapping[str, Any],
+        on_change: Callable[[FaultChange], None],
+    ) -> ScheduledFault:
+        def emit(stage: FaultStage, data: Mapping[str, Any]) -> None:
+            t_ns = int(data.get("t_ns", clock.now_ns()))
+            scheduled.stages.append((stage, t_ns))
+            on_change(FaultChange(t_ns, planned.spec.id, planned.spec.kind, stage, data))
+
+        context = FaultContext(plan.scenario, plan.network, links, nodes, clock.now_ns, emit)
+        scheduled = ScheduledFault(planned, context)
+        return scheduled
+
+
+async def _until(clock: RunClock, t_ns: int) -> None:
+    await anyio.sleep(max(0.0, (t_ns - clock.now_ns()) / NS_PER_S))
+
+
+def describe_times(at_ns: int, for_ns: int | None) -> str:
+    """`at 20s for 5s`, `at 20s for good`."""
+    return f"at {format_duration(at_ns)} for {format_duration(for_ns) if for_ns is not None else 'good'}"
