@@ -1,0 +1,7 @@
+"""`python -m swarmrig` is `swarmrig`."""
+
+import sys
+
+from swarmrig.cli.main import main
+
+sys.exit(main())

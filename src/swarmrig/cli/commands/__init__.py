@@ -1,0 +1,1 @@
+"""One module per command, each with a click command of the name `command`; see `cli.main.COMMANDS`."""

@@ -1,0 +1,18 @@
+"""`swarmrig schema`"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("schema")
+@click.argument("which", type=click.Choice(["scenario", "results"]), default="scenario", metavar="[scenario|results]")
+def command(which: str) -> None:
+    """Print the JSON Schema of scenario files or of results.
+
+    The schema of scenario files covers the nodes, faults and checks that are installed, plugins included.
+    """
+    from swarmrig.cli.loading import schema
+    from swarmrig.cli.output import say_json
+
+    say_json(schema(which))

@@ -1,0 +1,64 @@
+"""`swarmrig`: from arguments to an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from swarmrig import __version__
+from swarmrig.cli.failures import EXIT_BROKEN, report_failure
+from swarmrig.cli.lazy import LazyGroup
+from swarmrig.cli.output import flush, say
+
+COMMANDS = {
+    "run": "Run a preset or a scenario file and judge it.",
+    "up": "Run until Ctrl-C, then judge.",
+    "plan": "Print exactly what `run` would launch; launch nothing.",
+    "validate": "Check scenario files; print every error with its place.",
+    "presets": "List the built-in scenarios.",
+    "show": "Print a scenario as it is understood, all defaults filled in.",
+    "graph": "Draw the network of a scenario as text, Mermaid or SVG.",
+    "nvs": "Build, inspect and enumerate NVS partitions.",
+    "doctor": "Probe what works on this machine, with install hints.",
+    "clean": "Remove what dead runs have left behind.",
+    "schema": "Print the JSON Schema of scenario files or of results.",
+    "completion": "Print the completion script of a shell.",
+}
+
+EPILOG = "Exit codes: 0 PASS, 1 WARN, 2 FAIL, 3 FATAL or error, 130 interrupted."
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        say(f"swarmrig {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    package="swarmrig.cli.commands",
+    table=COMMANDS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def root() -> None:
+    """A test rig for swarms of emulated devices: boot, wire, break and judge a fleet from one YAML file."""
+    if sys.platform != "linux":
+        raise click.ClickException(
+            f"swarmrig runs on Linux only, this is {sys.platform}.\n"
+            "  hint: build and use the container: see the Containerfile and 'Elsewhere' in README.md"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code and raises nothing."""
+    try:
+        code = root.main(arguments, prog_name="swarmrig", standalone_mode=False)
+    except BaseException as error:
+        code = report_failure(error)
+    return flush(code if isinstance(code, int) else 0, broken=EXIT_BROKEN)

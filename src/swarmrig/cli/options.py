@@ -1,0 +1,134 @@
+"""Options that several commands share. Every option can also be set by an environment variable SWARMRIG_..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from swarmrig.model.units import parse_duration_ns
+
+Command = Callable[..., Any]
+
+
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Nanoseconds of `30`, `1.5s`, `2m`."""
+    if value is None:
+        return None
+    try:
+        duration_ns = parse_duration_ns(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if duration_ns <= 0:
+        raise click.BadParameter("a duration must be greater than zero")
+    return duration_ns
+
+
+def _overrides(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Pairs of path and value."""
+    pairs = [value.partition("=") for value in values]
+    for value, (path, separator, _) in zip(values, pairs, strict=True):
+        if not separator or not path.strip():
+            raise click.BadParameter(f"expected PATH=VALUE, for example network.link.loss=1%, got {value!r}")
+    return tuple((path.strip(), new) for path, _, new in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which scenario, and what the command line changes in it."""
+
+    scenario: str
+    seed: int | None = None
+    duration_ns: int | None = None
+    overrides: tuple[tuple[str, str], ...] = ()
+    machine: str | None = None
+    flash_base: Path | None = None
+    bootloader: Path | None = None
+    partition_table: Path | None = None
+    app: Path | None = None
+    qemu_path: Path | None = None
+
+
+def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """A click option whose environment variable follows from its name: --output-dir is SWARMRIG_OUTPUT_DIR."""
+    long_name = next(name for name in names if name.startswith("--"))
+    settings.setdefault("envvar", "SWARMRIG_" + long_name[2:].replace("-", "_").upper())
+    settings.setdefault("show_envvar", True)
+    return click.option(*names, **settings)
+
+
+def scenario_argument(command: Command) -> Command:
+    """The argument NAME|FILE."""
+    return click.argument("scenario", metavar="NAME|FILE", shell_complete=_complete_scenario)(command)
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+_SCENARIO_OPTIONS = (
+    option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed of the run. Default: the file's, else 0."),
+    option(
+        "--duration", callback=_duration, metavar="TIME", help="Run time, for example 30s or 2m. Default: the file's."
+    ),
+    option(
+        "--set",
+        "overrides",
+        multiple=True,
+        callback=_overrides,
+        metavar="PATH=VALUE",
+        help="Change one value of the file; repeatable.",
+    ),
+    option("--machine", help="Machine of every node, for example refnode-rv32 or esp32s3."),
+    option("--flash-base", type=_FILE, help="Flash image that every node starts from."),
+    option("--bootloader", type=_FILE, help="Bootloader (0x0) of a flash image made of parts."),
+    option("--partition-table", type=_FILE, help="Partition table (0x8000) of a flash image made of parts."),
+    option("--app", type=_FILE, help="Application (0x20000) of a flash image made of parts."),
+    option("--qemu-path", type=click.Path(path_type=Path), help="Emulator binary to use for every node."),
+)
+
+
+def scenario_options(command: Command) -> Command:
+    """NAME|FILE and the options that change it, given to the command as one `choice`."""
+
+    @wraps(command)
+    def with_choice(**values: Any) -> Any:
+        chosen = {name: values.pop(name) for name in Choice.__dataclass_fields__}
+        return command(choice=Choice(**chosen), **values)
+
+    decorated: Command = with_choice
+    for decorate in reversed(_SCENARIO_OPTIONS):
+        decorated = decorate(decorated)
+    return scenario_argument(decorated)
+
+
+json_option = option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+_RUN_OPTIONS = (
+    option(
+        "--output-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("runs"),
+        help="Where the run directory is made. Default: runs.",
+    ),
+    option("--strict", is_flag=True, help="Count WARN as FAIL."),
+    option("--skip-build", is_flag=True, help="Do not run the firmware build commands of the file."),
+    option("--json", "as_json", is_flag=True, help="Print events as JSON lines; the last one is the result."),
+)
+
+
+def run_options(command: Command) -> Command:
+    """The options of the commands that run something."""
+    for decorate in reversed(_RUN_OPTIONS):
+        command = decorate(command)
+    return command
+
+
+def _complete_scenario(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from swarmrig.cli.loading import preset_names
+
+    presets = [CompletionItem(name) for name in preset_names() if name.startswith(incomplete)]
+    return [*presets, CompletionItem(incomplete, type="file")]

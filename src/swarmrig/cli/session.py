@@ -1,0 +1,82 @@
+"""`run` and `up`: plan, run with a view, write the reports, tell the verdict."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from swarmrig.cli.failures import describe_failure
+from swarmrig.cli.loading import load
+from swarmrig.cli.options import Choice
+from swarmrig.cli.output import colours_wanted, say, say_json_line
+from swarmrig.cli.signals import interruption
+from swarmrig.cli.summary import summary_lines
+from swarmrig.cli.view import open_view
+from swarmrig.model.scenario import Scenario
+from swarmrig.model.verdict import EXIT_INTERRUPTED
+from swarmrig.plugins import Registry
+from swarmrig.reports.write import write_reports
+from swarmrig.runtime.plan import RunPlan, make_plan
+from swarmrig.runtime.run import FinishedRun, RunOptions, run
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to run, as the command line says it."""
+
+    output_dir: Path
+    as_json: bool
+    strict: bool
+    skip_build: bool
+    until_interrupted: bool = False
+
+
+def run_choice(choice: Choice, manner: Manner) -> int:
+    """Run a scenario from file to verdict; returns the exit code."""
+    try:
+        registry = Registry.load()
+        scenario = load(choice, registry)
+        return anyio.run(_run, manner, registry, scenario)
+    except BaseException as error:
+        if manner.as_json:
+            say_json_line({"kind": "error", "errors": describe_failure(error)})
+        raise
+
+
+async def _run(manner: Manner, registry: Registry, scenario: Scenario) -> int:
+    plan = await make_plan(scenario, registry)
+    with anyio.CancelScope() as hurry:
+        async with interruption(hurry) as interrupt:
+            finished = await _watched(plan, manner, interrupt)
+            write_reports(finished.record, finished.directory)
+    if hurry.cancelled_caught:
+        say(f"interrupted twice: stopped without a verdict; logs are in {manner.output_dir}", stream=sys.stderr)
+        return EXIT_INTERRUPTED
+    _tell(finished, manner)
+    return finished.record.exit_code
+
+
+async def _watched(plan: RunPlan, manner: Manner, interrupt: anyio.Event) -> FinishedRun:
+    with open_view(plan, as_json=manner.as_json, until_interrupted=manner.until_interrupted) as view:
+        options = RunOptions(
+            output_dir=manner.output_dir,
+            observer=view,
+            interrupt=interrupt,
+            until_interrupted=manner.until_interrupted,
+            skip_build=manner.skip_build,
+            strict=manner.strict,
+        )
+        return await run(plan, options)
+
+
+def _tell(finished: FinishedRun, manner: Manner) -> None:
+    if manner.as_json:
+        results = json.loads((finished.directory / "results.json").read_text(encoding="utf-8"))
+        say_json_line({"kind": "result", "directory": str(finished.directory), "results": results})
+        return
+    for text in summary_lines(finished, colours=colours_wanted(sys.stdout)):
+        say(text)

@@ -1,0 +1,34 @@
+"""What is shown while a run goes on: a live picture on a terminal, lines elsewhere, JSON for machines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from swarmrig.runtime.observer import Observer
+from swarmrig.runtime.plan import RunPlan
+
+
+@contextmanager
+def open_view(plan: RunPlan, *, as_json: bool, until_interrupted: bool) -> Iterator[Observer]:
+    """The view that suits stdout, for the time of a run."""
+    if as_json:
+        from swarmrig.cli.view.lines import JsonLines
+
+        yield JsonLines()
+    elif _is_lively():
+        from swarmrig.cli.view.live import open_live_view
+
+        with open_live_view(plan, until_interrupted=until_interrupted) as view:
+            yield view
+    else:
+        from swarmrig.cli.view.lines import PlainLines
+
+        yield PlainLines()
+
+
+def _is_lively() -> bool:
+    """A picture that redraws itself suits a terminal that can move its cursor, and nobody's log."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("CI")

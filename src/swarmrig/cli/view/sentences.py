@@ -1,0 +1,66 @@
+"""Events in words: one sentence for what a person watching a run wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from swarmrig.cli.output import harmless
+from swarmrig.model.units import NS_PER_S
+from swarmrig.runtime.events import Event
+
+_SOURCE_WIDTH = 12
+
+
+def sentence(event: Event) -> str | None:
+    """The event as a sentence without time and source; None for what is too frequent to tell."""
+    say = _SENTENCES.get(event.kind)
+    return None if say is None else harmless(say(event.data))
+
+
+def line(event: Event) -> str | None:
+    """The event as a line of a log: run time, source, sentence."""
+    said = sentence(event)
+    if said is None:
+        return None
+    return f"[{event.t_ns / NS_PER_S:9.3f} s] {harmless(event.source):<{_SOURCE_WIDTH}} {said}"
+
+
+def _started(data: Mapping[str, Any]) -> str:
+    return f"started (pid {data['pid']})" if "pid" in data else "started"
+
+
+def _booted(data: Mapping[str, Any]) -> str:
+    return f"booted in {data.get('boot_ns', 0) / NS_PER_S:.3f} s"
+
+
+def _exited(data: Mapping[str, Any]) -> str:
+    words = str(data.get("stderr", "")).strip().splitlines()
+    return f"ended by itself: {data.get('status', 'unknown')}" + (f": {words[-1]}" if words else "")
+
+
+def _fault(data: Mapping[str, Any]) -> str:
+    details = ", ".join(f"{key} {value}" for key, value in data.items() if key not in ("id", "kind", "stage"))
+    return f"{data.get('id')}: {data.get('stage')}" + (f" ({details})" if details else "")
+
+
+def _check(data: Mapping[str, Any]) -> str:
+    return f"{data.get('label')}: {data.get('outcome')}"
+
+
+def _stopping(data: Mapping[str, Any]) -> str:
+    return "interrupted: stopping, then judging what there is" if data.get("interrupted") else "stopping"
+
+
+_SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "run.started": lambda data: f"started: {data.get('name')}",
+    "node.started": _started,
+    "node.booted": _booted,
+    "node.exited": _exited,
+    "fault": _fault,
+    "check": _check,
+    "run.stopping": _stopping,
+    "run.finished": lambda data: f"finished: {data.get('verdict')}",
+    "warning": lambda data: f"warning: {data.get('message')}",
+    "failure": lambda data: f"FAILURE: {data.get('message')}",
+}
