@@ -70,19 +70,12 @@ def scenario_argument(command: Command) -> Command:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 _SCENARIO_OPTIONS = (
-    option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed of the run. Default: the file's, else 0."),
     option(
-        "--duration", callback=_duration, metavar="TIME", help="Run time, for example 30s or 2m. Default: the file's."
+        "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the run. Default: the file's, or 0."
     ),
-    option(
-        "--set",
-        "overrides",
-        multiple=True,
-        callback=_overrides,
-        metavar="PATH=VALUE",
-        help="Change one value of the file; repeatable.",
-    ),
-    option("--machine", help="Machine of every node, for example refnode-rv32 or esp32s3."),
+    option("--duration", metavar="TIME", callback=_duration, help="Run time: 30s, 2m. Default: the file's."),
+    option("--set", "overrides", multiple=True, metavar="PATH=VALUE", callback=_overrides, help="Change one value."),
+    option("--machine", metavar="NAME", help="Machine of every node, for example refnode-rv32 or esp32s3."),
     option("--flash-base", type=_FILE, help="Flash image that every node starts from."),
     option("--bootloader", type=_FILE, help="Bootloader (0x0) of a flash image made of parts."),
     option("--partition-table", type=_FILE, help="Partition table (0x8000) of a flash image made of parts."),
