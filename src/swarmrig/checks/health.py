@@ -1,0 +1,151 @@
+"""Did anything crash, run out of memory or damage it? Checks of absence: they decide at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from swarmrig.api import CheckContext
+from swarmrig.checks.params import NoParams, Params
+from swarmrig.checks.patterns import is_crash, is_memory_error
+from swarmrig.checks.tally import Tally, listed
+from swarmrig.model.facts import ConsoleLine, Fact, NodeChange, NodeState
+from swarmrig.model.verdict import Evidence, Judgement, Outcome
+
+
+class _Offences:
+    """Offending lines of one console: the first, and how many."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.last_line = 0
+        self.offences = 0
+        self.first: ConsoleLine | None = None
+
+    def observe(self, line: ConsoleLine, offends: Callable[[str], bool]) -> None:
+        self.lines += 1
+        self.last_line = max(self.last_line, line.line)
+        if offends(line.text):
+            self.offences += 1
+            self.first = self.first or line
+
+
+class _Consoles:
+    """Offending lines of all nodes."""
+
+    def __init__(self, context: CheckContext, offends: Callable[[str], bool]) -> None:
+        self._context = context
+        self._offends = offends
+        self.nodes = {node.id: _Offences() for node in context.scenario.nodes}
+
+    def observe(self, fact: ConsoleLine) -> None:
+        found = self.nodes.get(fact.node)
+        if found is not None:
+            found.observe(fact, self._offends)
+
+    def fail(self, node: str, tally: Tally) -> None:
+        """Add the node's offending lines, if any, to the tally."""
+        found = self.nodes[node]
+        if found.first is not None:
+            count = f" and {found.offences - 1} more such lines" if found.offences > 1 else ""
+            evidence = self._context.console(node, found.first.line, found.first.text.strip()[:120])
+            tally.fail(f"{node}: {found.first.text.strip()[:120]}{count}", evidence)
+
+    def searched(self, node: str) -> Evidence:
+        """Evidence that there was a console to search, and up to where it was."""
+        found = self.nodes[node]
+        return self._context.console(node, found.last_line, f"searched {found.lines} lines, the last is this")
+
+    def counts(self) -> dict[str, int]:
+        return {node: found.offences for node, found in self.nodes.items()}
+
+
+class NoCrashes:
+    """No crash pattern in any console, and no emulator ended by itself."""
+
+    params_model: ClassVar[type[Params]] = NoParams
+    severity: ClassVar[Outcome] = Outcome.FATAL
+
+    def __init__(self, context: CheckContext) -> None:
+        self._consoles = _Consoles(context, is_crash)
+        self._started: set[str] = set()
+        self._exits: dict[str, NodeChange] = {}
+        self._expected = _expected_exits(context)
+
+    def observe(self, fact: Fact) -> None:
+        if isinstance(fact, ConsoleLine):
+            self._consoles.observe(fact)
+        elif isinstance(fact, NodeChange) and fact.node in self._consoles.nodes:
+            if fact.state is NodeState.EXITED:
+                self._exits.setdefault(fact.node, fact)
+            self._started.add(fact.node)
+
+    def judge(self, now_ns: int, *, final: bool) -> Judgement | None:  # noqa: ARG002 - the contract
+        if not final:
+            return None
+        tally = Tally(self.severity)
+        for node, found in self._consoles.nodes.items():
+            self._consoles.fail(node, tally)
+            self._judge_exit(node, tally)
+            if found.lines:
+                tally.support(self._consoles.searched(node))
+            elif node in self._started:
+                tally.support(Evidence("events.jsonl", note=f"{node} was started and did not exit"))
+        unseen = [node for node, found in self._consoles.nodes.items() if not found.lines and node not in self._started]
+        if unseen:
+            tally.gap(f"neither a process nor a console line of {listed(unseen)}")
+        measured: dict[str, Any] = {"crash_lines": self._consoles.counts(), "exited": sorted(self._exits)}
+        return tally.judgement(f"no crash on {len(self._consoles.nodes)} nodes", measured)
+
+    def _judge_exit(self, node: str, tally: Tally) -> None:
+        change = self._exits.get(node)
+        if change is None or (node, change.data.get("code"), change.data.get("signal")) in self._expected:
+            return
+        status = change.data.get("status") or describe_exit(change)
+        words = str(change.data.get("stderr") or "").strip().splitlines()
+        said = f": {words[-1][:160]}" if words else ""
+        tally.fail(f"{node} ended by itself ({status}){said}", Evidence(f"nodes/{node}/stderr.log", note=str(status)))
+
+
+class NoHeapErrors:
+    """No sign of exhausted or damaged heap, nor of an overflown stack, in any console."""
+
+    params_model: ClassVar[type[Params]] = NoParams
+    severity: ClassVar[Outcome] = Outcome.FAIL
+
+    def __init__(self, context: CheckContext) -> None:
+        self._consoles = _Consoles(context, is_memory_error)
+
+    def observe(self, fact: Fact) -> None:
+        if isinstance(fact, ConsoleLine):
+            self._consoles.observe(fact)
+
+    def judge(self, now_ns: int, *, final: bool) -> Judgement | None:  # noqa: ARG002 - the contract
+        if not final:
+            return None
+        tally = Tally(self.severity)
+        for node, found in self._consoles.nodes.items():
+            self._consoles.fail(node, tally)
+            if found.lines:
+                tally.support(self._consoles.searched(node))
+        silent = [node for node, found in self._consoles.nodes.items() if not found.lines]
+        if silent:
+            tally.gap(f"no console line of {listed(silent)}")
+        return tally.judgement("no heap or stack error in any console", {"error_lines": self._consoles.counts()})
+
+
+def describe_exit(change: NodeChange) -> str:
+    """`exit 3` or `signal 11` from the data of an EXITED change."""
+    signal, code = change.data.get("signal"), change.data.get("code")
+    if signal is not None:
+        return f"signal {signal}"
+    return f"exit {code}" if code is not None else "for an unknown reason"
+
+
+def _expected_exits(context: CheckContext) -> set[tuple[str, Any, Any]]:
+    """Ends that an `exit` check of the same scenario asks for: they are no crash."""
+    return {
+        (str(check.params.get("node")), check.params.get("code"), check.params.get("signal"))
+        for check in context.scenario.checks
+        if check.name == "exit"
+    }

@@ -1,0 +1,65 @@
+"""Parameters of checks: pydantic models whose `bare` names the field that a plain value fills."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from swarmrig.model.units import parse_duration_ns
+
+DurationNs = Annotated[
+    int,
+    BeforeValidator(parse_duration_ns),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}], "examples": ["500ms", "2s"]}),
+]
+"""`10s`, `500ms` or a number of seconds in the file; ns in the check."""
+
+
+class Params(BaseModel):
+    """Base of the parameters of every built-in check and fault: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    bare: ClassVar[str | None] = None
+
+
+class NoParams(Params):
+    """The check takes no parameters."""
+
+
+class Bounds(Params):
+    """How much is right: at least `min`, at most `max`, each optional."""
+
+    min: float | None = Field(default=None, ge=0)
+    max: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Bounds:
+        if self.min is None and self.max is None:
+            raise ValueError("needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min:g}) is greater than max ({self.max:g})")
+        return self
+
+
+def _exactly(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"min": value, "max": value} if is_number else value
+
+
+Range = Annotated[Bounds, BeforeValidator(_exactly)]
+"""`{min: 2, max: 5}`, or a plain number for exactly that."""
+
+
+def within_bounds(value: float, bounds: dict[str, float | None]) -> bool:
+    """Does the value lie in dumped `Bounds`?"""
+    low, high = bounds["min"], bounds["max"]
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def describe_bounds(bounds: dict[str, float | None]) -> str:
+    """`exactly 3`, `at least 2`, `at most 5`, `2 to 5`."""
+    low, high = bounds["min"], bounds["max"]
+    if low is not None and high is not None:
+        return f"exactly {low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"at least {low:g}" if low is not None else f"at most {high:g}"
