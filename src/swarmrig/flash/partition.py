@@ -7,6 +7,7 @@ entry EB EB with the MD5 of those before it; 0xFF fills the rest of 0xC00 bytes.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def check_partitions(partitions: Sequence[Partition]) -> list[str]:
     for partition in partitions:
         problems.extend(_problems_of(partition))
     ordered = sorted(partitions, key=lambda partition: partition.offset)
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in itertools.pairwise(ordered):
         if other.offset < one.end:
             problems.append(f"partitions {one.label!r} and {other.label!r} overlap at {other.offset:#x}")
     labels = [partition.label for partition in partitions]

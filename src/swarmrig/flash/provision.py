@@ -1,0 +1,87 @@
+"""What a node is told by its flash: from the scenario to NVS entries, and the comparison with what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from swarmrig.flash.image import read_region
+from swarmrig.flash.keys import CSI_CFG, SWARMRIG
+from swarmrig.flash.nvs import NVS_OFFSET, NVS_SIZE, NvsEntry, entries_from_values
+from swarmrig.flash.reader import NvsContents, read_nvs
+from swarmrig.model.network import DevicePlan
+from swarmrig.model.scenario import NodeSpec, Role, Scenario
+
+ROLE_CODES: Mapping[Role, int] = {Role.SENSOR: 0, Role.COORDINATOR: 1, Role.GATEWAY: 2}
+
+
+def nvs_entries(
+    spec: NodeSpec, scenario: Scenario, device: DevicePlan, *, target_ip: str, aggregator_ip: str
+) -> tuple[NvsEntry, ...]:
+    """The entries of both namespaces. The node's own `nvs:` values come last and replace what the rig would say.
+
+    A device without an address gets none here either: it asks DHCP. NvsError names every value out of range.
+    """
+    return entries_from_values(
+        {
+            CSI_CFG: {**_csi_cfg(spec, scenario, target_ip), **spec.nvs},
+            SWARMRIG: _swarmrig(spec, scenario, device, aggregator_ip),
+        }
+    )
+
+
+def verify(
+    image: Path, expected: Sequence[NvsEntry], *, nvs_offset: int = NVS_OFFSET, nvs_size: int = NVS_SIZE
+) -> list[str]:
+    """Read the image's NVS back and compare: what is damaged, missing, different or too much; [] when all is well."""
+    try:
+        partition = read_region(image, nvs_offset, nvs_size)
+    except OSError as error:
+        return [f"{image.name} cannot be read: {error.strerror}"]
+    return compare(expected, read_nvs(partition))
+
+
+def compare(expected: Sequence[NvsEntry], contents: NvsContents) -> list[str]:
+    """The differences between what was asked for and what a partition holds."""
+    found = {(entry.namespace, entry.key): entry for entry in contents.entries}
+    wanted = {(entry.namespace, entry.key): entry for entry in expected}
+    differences = [f"NVS: {problem}" for problem in contents.problems]
+    for place, entry in wanted.items():
+        if place not in found:
+            differences.append(f"NVS: {entry} was provisioned and is missing")
+        elif found[place] != entry:
+            differences.append(f"NVS: {entry} was provisioned, the image holds {found[place]}")
+    differences += [f"NVS: {entry} was not provisioned" for place, entry in found.items() if place not in wanted]
+    return differences
+
+
+def _csi_cfg(spec: NodeSpec, scenario: Scenario, target_ip: str) -> dict[str, object]:
+    values: dict[str, object] = {
+        "target_ip": target_ip,
+        "target_port": scenario.aggregator_port,
+        "node_id": spec.number,
+        "tdm_slot": spec.tdm_slot,
+        "tdm_nodes": len(scenario.nodes),
+        "csi_channel": spec.channel,
+    }
+    if spec.edge_tier is not None:
+        values["edge_tier"] = spec.edge_tier
+    if spec.filter_mac is not None:
+        values["filter_mac"] = spec.filter_mac
+    return values
+
+
+def _swarmrig(spec: NodeSpec, scenario: Scenario, device: DevicePlan, aggregator_ip: str) -> dict[str, object]:
+    hub = scenario.coordinator
+    values: dict[str, object] = {
+        "role": ROLE_CODES[spec.role],
+        "hub": int(hub is not None and hub.id == spec.id),
+        "scenario": spec.scenario,
+        "agg_ip": aggregator_ip,
+        "seed": scenario.seed & 0xFFFFFFFF,
+    }
+    if device.ip:
+        values |= {"ip": device.ip, "prefix": device.prefix}
+        if device.gateway:
+            values["gw"] = device.gateway
+    return values
