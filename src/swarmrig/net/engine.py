@@ -1,0 +1,149 @@
+"""The network engine, sans-I/O: (time, frame) in, (time, frame) out, the same in real and in virtual time.
+
+A driver feeds `send` with what devices transmit and calls `advance` up to a horizon; the engine calls the devices'
+sinks with what arrives. Everything is ordered by (time, order of arrival), so equal inputs give equal outputs.
+Frames cross access wires and forwarders at once; only links take time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from heapq import heappop
+from typing import Any
+
+from swarmrig.api.steppable import SteppableNode
+from swarmrig.model.network import DevicePlan, Impairment, LinkPlan, NetworkPlan, PortKind
+from swarmrig.net.hosted import HostedNode
+from swarmrig.net.impairment import changed
+from swarmrig.net.link import Agenda, Direction, Receiver, Record
+from swarmrig.net.router import Router
+from swarmrig.net.switch import connect_switch, looping_links
+
+Capture = Callable[[Record], object]
+NodeFactory = Callable[[DevicePlan], SteppableNode]
+
+
+def load_factory(device: DevicePlan) -> SteppableNode:
+    """Make the Python node that a device's factory string names."""
+    module, _, name = (device.factory or "").partition(":")
+    if not module or not name:
+        raise ValueError(f"device {device.name}: a factory is written package.module:callable, not {device.factory!r}")
+    node: SteppableNode = getattr(importlib.import_module(module), name)(device.name, dict(device.config))
+    return node
+
+
+class Wire:
+    """One link: both directions."""
+
+    __slots__ = ("backward", "forward", "plan")
+
+    def __init__(self, plan: LinkPlan, seed: int, agenda: Agenda, record: Capture | None) -> None:
+        self.plan = plan
+        self.forward = Direction(plan.name, "forward", seed, plan.forward, agenda, access=plan.access, record=record)
+        self.backward = Direction(
+            plan.name, "backward", seed, plan.backward, agenda, interfaces=(1, 0), access=plan.access, record=record
+        )
+
+    def away_from(self, end: str) -> Direction:
+        return self.forward if end == self.plan.a else self.backward
+
+    def towards(self, end: str) -> Direction:
+        return self.backward if end == self.plan.a else self.forward
+
+
+class Engine:
+    """A network built from its plan."""
+
+    def __init__(
+        self,
+        plan: NetworkPlan,
+        *,
+        captures: Mapping[str, Capture] | None = None,
+        make_node: NodeFactory = load_factory,
+    ) -> None:
+        """`captures`: by link name, who gets an entry for each frame that enters that link."""
+        self.plan = plan
+        self.now_ns = 0
+        self._agenda = Agenda()
+        captures = captures or {}
+        self.wires = {link.name: Wire(link, plan.seed, self._agenda, captures.get(link.name)) for link in plan.links}
+        self._connect_switches()
+        self.routers = tuple(self._router(router) for router in plan.routers)
+        self.nodes = {
+            device.name: self._host(device, make_node) for device in plan.devices if device.port is PortKind.PYTHON
+        }
+
+    def attach(self, device: str, sink: Receiver) -> None:
+        """Have `sink(t_ns, frame)` called with what arrives at a device."""
+        self._wire_of(device).towards(device).connect(sink)
+
+    def egress(self, device: str) -> Direction:
+        """The direction that a device sends into; its `send` is `Engine.send` without the look-up."""
+        return self._wire_of(device).away_from(device)
+
+    def ingress(self, device: str) -> Direction:
+        """The direction that ends at a device; `overrun` tells it that the device did not take a frame."""
+        return self._wire_of(device).towards(device)
+
+    def send(self, t_ns: int, device: str, frame: bytes) -> None:
+        """A device transmits. Never earlier than what was last sent or advanced to."""
+        self.egress(device).send(t_ns, frame)
+
+    def next_ns(self) -> int | None:
+        """When something is due next without further input."""
+        heap = self._agenda.heap
+        return heap[0][0] if heap else None
+
+    def advance(self, t_ns: int) -> None:
+        """Live through everything due at or before `t_ns`."""
+        heap = self._agenda.heap
+        while heap and heap[0][0] <= t_ns:
+            due, _, receiver, frame = heappop(heap)
+            receiver(due, frame)
+        if t_ns > self.now_ns:
+            self.now_ns = t_ns
+
+    def set_link(self, t_ns: int, link: str, changes: Mapping[str, Any], direction: str | None = None) -> None:
+        """Change fields of a link's impairment from now on; ValueError names what does not exist."""
+        if link not in self.wires:
+            raise ValueError(f"there is no link {link!r}: the links are {', '.join(self.wires)}")
+        if direction not in (None, "forward", "backward"):
+            raise ValueError(f"a direction is forward or backward, not {direction!r}")
+        wire = self.wires[link]
+        chosen = [each for name, each in (("forward", wire.forward), ("backward", wire.backward))
+                  if direction in (None, name)]  # fmt: skip
+        new: list[Impairment] = [changed(each.impairment, changes) for each in chosen]
+        for each, impairment in zip(chosen, new, strict=True):
+            each.configure(t_ns, impairment)
+
+    def frames_under_way(self) -> int:
+        """Frames that are on some link now."""
+        arrivals = {each._deliver for wire in self.wires.values() for each in (wire.forward, wire.backward)}
+        return sum(entry[2] in arrivals for entry in self._agenda.heap)
+
+    def _wire_of(self, device: str) -> Wire:
+        return self.wires[self.plan.device(device).link]
+
+    def _connect_switches(self) -> None:
+        blocked = looping_links(self.plan)
+        for switch in self.plan.switches:
+            wires = [
+                wire for name, wire in self.wires.items()
+                if switch.name in (wire.plan.a, wire.plan.b) and name not in blocked
+            ]  # fmt: skip
+            ports = connect_switch([wire.away_from(switch.name) for wire in wires])
+            for wire, port in zip(wires, ports, strict=True):
+                wire.towards(switch.name).connect(port.receive)
+
+    def _router(self, plan: Any) -> Router:
+        egresses = {interface.link: self.wires[interface.link].away_from(plan.name) for interface in plan.interfaces}
+        router = Router(plan, egresses, self._agenda)
+        for interface in router.interfaces:
+            self.wires[interface.plan.link].towards(plan.name).connect(interface.receive)
+        return router
+
+    def _host(self, device: DevicePlan, make_node: NodeFactory) -> HostedNode:
+        hosted = HostedNode(make_node(device), self.egress(device.name), self._agenda)
+        self.attach(device.name, hosted.receive)
+        return hosted

@@ -1,0 +1,290 @@
+"""One direction of a link, sans-I/O: a frame that enters leaves later, changed, twice or never.
+
+What happens to a frame depends on nothing but (seed, link, direction), its ordinal, the send times and the
+impairment in force. Every frame owns one 32-bit word of randomness per kind of impairment, used or not; the words of
+256 frames at a time come from one `random.Random` seeded by the hash of (seed, link, direction, block number), so
+turning one impairment on does not move the others, and a generator can be set to any frame without a replay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+import struct
+from collections.abc import Callable
+from heapq import heappush
+
+from swarmrig.model.network import Fate, Impairment
+from swarmrig.net.impairment import check
+
+Receiver = Callable[[int, bytes], object]
+"""Takes (t_ns, frame)."""
+Record = tuple[int, int, bytes, str | None]
+"""A capture entry: (t_ns, interface, frame, comment). No comment: plainly delivered."""
+
+BLOCK = 256
+"""Frames per block of random words."""
+_LOSS, _STEP, _BURST, _DUPLICATE, _REORDER, _CORRUPT, _BIT, _JITTER = range(8)
+_KINDS = 8
+_WORDS = struct.Struct(f"<{BLOCK}I")
+_ONE = 1 << 32
+_BYTE_NS = 8_000_000_000
+"""Nanoseconds that a byte takes at 1 bit/s."""
+
+
+class Agenda:
+    """What is due, in order of (time, order of arrival): the heap shared by all links of a network."""
+
+    __slots__ = ("heap", "order")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[int, int, Receiver, bytes]] = []
+        self.order = itertools.count().__next__
+
+    def at(self, t_ns: int, receiver: Receiver, frame: bytes = b"") -> None:
+        """Have `receiver(t_ns, frame)` called when that time has come; also used as a timer."""
+        heappush(self.heap, (t_ns, self.order(), receiver, frame))
+
+
+class Direction:
+    """One direction of one link.
+
+    `send` is the hot path of the whole network: one frame costs it well under a microsecond, so it branches on
+    facts that `configure` worked out, and everything rare is in `_send_special`.
+    """
+
+    __slots__ = (
+        "_agenda", "_bad", "_base", "_block", "_busy_until", "_deliver", "_draws", "_heap", "_index",
+        "_instant", "_jitter", "_jitter_words", "_key", "_last_due", "_latency", "_order", "_own_interface",
+        "_peer_interface", "_rate", "_record", "_special", "_special_always", "_thresholds", "access", "byte_count",
+        "drops", "duplicates", "impairment", "overruns",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        link: str,
+        name: str,
+        seed: int,
+        impairment: Impairment,
+        agenda: Agenda,
+        *,
+        interfaces: tuple[int, int] = (0, 1),
+        access: bool = False,
+        record: Callable[[Record], object] | None = None,
+    ) -> None:
+        """`interfaces`: the capture's numbers of the sending and of the receiving end."""
+        self._key = f"{seed}\0{link}\0{name}".encode()
+        self._agenda = agenda
+        self._heap = agenda.heap
+        self._order = agenda.order
+        self._record = record
+        self._own_interface, self._peer_interface = interfaces
+        self._deliver: Receiver = self._nobody
+        self.access = access
+        self.byte_count = 0
+        self.duplicates = 0
+        self.overruns = 0
+        self.drops: dict[Fate, int] = {}
+        self._base = 0
+        self._index = 0
+        self._block = -1
+        self._draws = b""
+        self._jitter_words: tuple[int, ...] = ()
+        self._special: frozenset[int] = frozenset()
+        self._bad = False
+        self._busy_until = 0
+        self._last_due = 0
+        self.configure(0, impairment)
+
+    def connect(self, deliver: Receiver) -> None:
+        """Say who takes the frames at the far end."""
+        self._deliver = deliver
+
+    @property
+    def frames(self) -> int:
+        """Frames that have entered: the next one's ordinal."""
+        return self._base + self._index
+
+    def configure(self, t_ns: int, impairment: Impairment) -> None:
+        """Put an impairment in force for the frames that enter from `t_ns` on; those under way are not touched."""
+        check(impairment)
+        self.impairment = impairment
+        self._latency = impairment.latency_ns
+        self._jitter = impairment.jitter_ns
+        self._rate = impairment.rate_bps or 0
+        chances = (
+            (_LOSS, impairment.loss),
+            (_DUPLICATE, impairment.duplicate),
+            (_REORDER, impairment.reorder),
+            (_CORRUPT, impairment.corrupt),
+        )
+        self._thresholds = tuple((kind, round(chance * _ONE)) for kind, chance in chances if chance)
+        self._special_always = bool(self._rate or impairment.burst or not impairment.up)
+        self._instant = (
+            self.access
+            and not (self._latency or self._jitter or self._thresholds or self._special_always)
+            and self._last_due <= t_ns
+            and self._busy_until <= t_ns
+        )
+        self._mark()
+
+    def send(self, t_ns: int, frame: bytes) -> None:
+        """A frame enters the link. Times never go back."""
+        index = self._index
+        if index == BLOCK:
+            self._base += BLOCK
+            index = 0
+            self._mark()
+        self._index = index + 1
+        self.byte_count += len(frame)
+        if self._instant:
+            if self._record is not None:
+                self._record((t_ns, self._own_interface, frame, None))
+            self._deliver(t_ns, frame)
+            return
+        if self._special_always or index in self._special:
+            self._send_special(t_ns, frame, index)
+            return
+        if self._record is not None:
+            self._record((t_ns, self._own_interface, frame, None))
+        due = t_ns + self._latency
+        if self._jitter:
+            due += self._jitter * self._jitter_words[index] >> 32
+        if due < self._last_due:
+            due = self._last_due
+        else:
+            self._last_due = due
+        heappush(self._heap, (due, self._order(), self._deliver, frame))
+
+    def overrun(self, t_ns: int, frame: bytes) -> None:
+        """The receiver did not take a frame in time: an unmodelled drop, recorded at its end."""
+        self.overruns += 1
+        if self._record is not None:
+            self._record((t_ns, self._peer_interface, frame, Fate.OVERRUN.value))
+
+    def pending(self) -> int:
+        """Frames that are under way now."""
+        return sum(entry[2] == self._deliver for entry in self._heap)
+
+    def counters(self) -> dict[str, object]:
+        """What has happened so far; `delivered` includes duplicates, but nothing that is still under way."""
+        frames = self.frames
+        dropped = sum(self.drops.values())
+        pending = self.pending()
+        drops = {fate.value: count for fate, count in self.drops.items()}
+        if self.overruns:
+            drops[Fate.OVERRUN.value] = self.overruns
+        return {
+            "frames": frames,
+            "bytes": self.byte_count,
+            "delivered": frames + self.duplicates - dropped - self.overruns - pending,
+            "duplicates": self.duplicates,
+            "pending": pending,
+            "drops": drops,
+        }
+
+    def _nobody(self, t_ns: int, frame: bytes) -> None:
+        """The far end as long as nothing is connected to it."""
+
+    def _send_special(self, t_ns: int, frame: bytes, index: int) -> None:
+        """The whole set of impairments, for the frames that need it."""
+        hits: set[int] = set()
+        if index in self._special:
+            hits.update(kind for kind, threshold in self._thresholds if self._word(kind, index) < threshold)
+        fate = self._fate_before_queue(hits, index)
+        if fate is None:
+            departure = self._depart(t_ns, len(frame))
+            if departure is None:
+                fate = Fate.QUEUE
+        if fate is not None:
+            self.drops[fate] = self.drops.get(fate, 0) + 1
+            if self._record is not None:
+                self._record((t_ns, self._own_interface, frame, fate.value))
+            return
+        assert departure is not None
+        self._deliver_special(t_ns, departure, frame, hits, index)
+
+    def _deliver_special(self, t_ns: int, departure: int, frame: bytes, hits: set[int], index: int) -> None:
+        comments, sent = [], frame
+        if _CORRUPT in hits and frame:
+            bit = self._word(_BIT, index) * len(frame) * 8 >> 32
+            sent = _with_bit_flipped(frame, bit)
+            comments.append(f"{Fate.CORRUPTED.value}: bit {bit}")
+        if _DUPLICATE in hits:
+            comments.append(Fate.DUPLICATED.value)
+        if _REORDER in hits:
+            comments.append(Fate.REORDERED.value)
+        if self._record is not None:
+            self._record((t_ns, self._own_interface, frame, "; ".join(comments) or None))
+        due = departure
+        if _REORDER not in hits:
+            due += self._latency
+            if self._jitter:
+                due += self._jitter * self._word(_JITTER, index) >> 32
+            due = self._last_due = max(due, self._last_due)
+        self._agenda.at(due, self._deliver, sent)
+        if _DUPLICATE in hits:
+            self.duplicates += 1
+            self._agenda.at(due, self._deliver, sent)
+
+    def _fate_before_queue(self, hits: set[int], index: int) -> Fate | None:
+        """The drop that strikes before the frame would occupy the wire, if any. The burst chain always steps."""
+        lost_in_burst = self._step_burst(index)
+        if not self.impairment.up:
+            return Fate.DOWN
+        if _LOSS in hits:
+            return Fate.LOSS
+        return Fate.BURST if lost_in_burst else None
+
+    def _step_burst(self, index: int) -> bool:
+        burst = self.impairment.burst
+        if burst is None:
+            return False
+        change = burst.to_good if self._bad else burst.to_bad
+        if self._word(_STEP, index) < round(change * _ONE):
+            self._bad = not self._bad
+        return self._word(_BURST, index) < round((burst.bad_loss if self._bad else burst.good_loss) * _ONE)
+
+    def _depart(self, t_ns: int, size: int) -> int | None:
+        """When the last bit is on the wire; None when the queue has no room (the frame being sent is not in it)."""
+        if not self._rate:
+            return t_ns
+        start = max(t_ns, self._busy_until)
+        if (start - t_ns) * self._rate // _BYTE_NS + size > self.impairment.queue_bytes and start > t_ns:
+            return None
+        self._busy_until = start + size * _BYTE_NS // self._rate
+        return self._busy_until
+
+    def _word(self, kind: int, index: int) -> int:
+        self._draw()
+        at = (kind * BLOCK + index) * 4
+        return int.from_bytes(self._draws[at : at + 4], "little")
+
+    def _draw(self) -> None:
+        """Have the words of the current block at hand."""
+        block = self._base // BLOCK
+        if block != self._block:
+            digest = hashlib.blake2b(b"%b\0%d" % (self._key, block), digest_size=16).digest()
+            bits = random.Random(int.from_bytes(digest, "little")).getrandbits(BLOCK * _KINDS * 32)
+            self._draws = bits.to_bytes(BLOCK * _KINDS * 4, "little")
+            self._block = block
+
+    def _mark(self) -> None:
+        """Find the frames of the current block that something will happen to."""
+        special: set[int] = set()
+        if self._jitter or self._thresholds:
+            self._draw()
+        if self._jitter:
+            self._jitter_words = _WORDS.unpack_from(self._draws, _JITTER * BLOCK * 4)
+        for kind, threshold in self._thresholds:
+            words = _WORDS.unpack_from(self._draws, kind * BLOCK * 4)
+            if min(words) < threshold:
+                special.update(index for index, word in enumerate(words) if word < threshold)
+        self._special = frozenset(special)
+
+
+def _with_bit_flipped(frame: bytes, bit: int) -> bytes:
+    changed = bytearray(frame)
+    changed[bit >> 3] ^= 0x80 >> (bit & 7)
+    return bytes(changed)

@@ -1,0 +1,244 @@
+"""Captures in the pcapng format, by hand: what libraries cost is several times the price of switching the frame.
+
+Format: PCAP Next Generation Capture File Format (draft-ietf-opsawg-pcapng): one section, little endian, an interface
+per end of the link with its name and nanosecond resolution, one Enhanced Packet Block per frame with its direction
+and, unless the frame was plainly delivered, a comment. The reader reads what the writer writes, also while it grows.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from swarmrig.model.network import Fate
+from swarmrig.net.link import Record
+
+OUTBOUND, INBOUND = 2, 1
+"""Direction bits of epb_flags, seen from the interface that the block names."""
+MAX_BLOCK = 1 << 24
+"""No block of ours comes near; a larger one is a damaged file."""
+
+_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
+_BYTE_ORDER = 0x1A2B3C4D
+_ETHERNET = 1
+_SNAP_LENGTH = 262_144
+_OPT_END, _OPT_COMMENT, _IF_NAME, _EPB_FLAGS, _IF_TSRESOL = 0, 1, 2, 2, 9
+_NANOSECONDS = 9
+_BLOCK_HEAD = struct.Struct("<II")
+_SECTION_BODY = struct.Struct("<IHHq")
+_INTERFACE_BODY = struct.Struct("<HHI")
+_PACKET_HEAD = struct.Struct("<IIIIIII")
+_PACKET_BODY = struct.Struct("<IIIII")
+_OPTION_HEAD = struct.Struct("<HH")
+_U32 = struct.Struct("<I")
+_LOW = 0xFFFFFFFF
+
+
+class PcapngError(ValueError):
+    """A capture that this program cannot have written, or a damaged one."""
+
+
+class CaptureWriter:
+    """The growing capture of one link. `record` costs an append; `flush` formats and writes.
+
+    A write that fails (disk full) ends this capture: the file is cut back to its last whole block, `failure` says
+    why, and what follows is dropped.
+    """
+
+    def __init__(self, path: Path, interfaces: Sequence[str]) -> None:
+        """Creates the file with its header; OSError when that fails."""
+        self.path = path
+        self.failure: str | None = None
+        self._pending: list[Record] = []
+        self.record = self._pending.append
+        self._tails: dict[int, bytes] = {}
+        self._size = 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._write(_section_block() + b"".join(_interface_block(name) for name in interfaces))
+        if self.failure is not None:
+            self.close()
+            raise OSError(self.failure)
+
+    def __enter__(self) -> CaptureWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.flush()
+        self.close()
+
+    def flush(self) -> None:
+        """Write all entries so far; never raises."""
+        if not self._pending:
+            return
+        pieces: list[bytes] = []
+        add, pack, tails = pieces.append, _PACKET_HEAD.pack, self._tails
+        for t_ns, interface, frame, comment in self._pending:
+            if comment is not None:
+                add(_commented_block(t_ns, interface, frame, comment))
+                continue
+            size = len(frame)
+            tail = tails.get(size)
+            if tail is None:
+                tail = tails[size] = _plain_tail(size)
+            add(pack(_PACKET, 28 + size + len(tail), interface, t_ns >> 32, t_ns & _LOW, size, size))
+            add(frame)
+            add(tail)
+        self._pending.clear()
+        self._write(b"".join(pieces))
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self, data: bytes) -> None:
+        if self.failure is not None or self._fd < 0:
+            return
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[os.write(self._fd, left) :]
+        except OSError as error:
+            self.failure = f"{self.path.name}: {error.strerror}"
+            os.ftruncate(self._fd, self._size)
+            return
+        self._size += len(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One Enhanced Packet Block."""
+
+    number: int
+    """1-based, as tshark counts."""
+    t_ns: int
+    interface: int
+    data: bytes
+    comment: str | None
+    inbound: bool
+
+
+class PcapngReader:
+    """Incremental: feed bytes as the file grows, get the packets that are complete."""
+
+    def __init__(self) -> None:
+        self.interfaces: list[str] = []
+        self._rest = b""
+        self._count = 0
+        self._started = False
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """Packets completed by `data`; PcapngError when it is not such a capture."""
+        data = self._rest + data if self._rest else data
+        found: list[Packet] = []
+        at, end = 0, len(data)
+        while end - at >= 8:
+            kind, size = _BLOCK_HEAD.unpack_from(data, at)
+            if size < 12 or size % 4 or size > MAX_BLOCK:
+                raise PcapngError(f"block of {size} bytes")
+            if end - at < size:
+                break
+            if _U32.unpack_from(data, at + size - 4)[0] != size:
+                raise PcapngError("a block's two lengths differ")
+            self._block(kind, data[at + 8 : at + size - 4], found)
+            at += size
+        self._rest = data[at:]
+        return found
+
+    def _block(self, kind: int, body: bytes, found: list[Packet]) -> None:
+        try:
+            if kind == _SECTION:
+                self._section(body)
+            elif not self._started:
+                raise PcapngError("no section header")
+            elif kind == _INTERFACE:
+                self._interface(body)
+            elif kind == _PACKET:
+                found.append(self._packet(body))
+        except struct.error as error:
+            raise PcapngError(f"block of type {kind} is too short: {error}") from error
+
+    def _section(self, body: bytes) -> None:
+        order, major, _, _ = _SECTION_BODY.unpack_from(body)
+        if self._started or order != _BYTE_ORDER or major != 1:
+            raise PcapngError("expected one little-endian section, version 1")
+        self._started = True
+
+    def _interface(self, body: bytes) -> None:
+        link_type, _, _ = _INTERFACE_BODY.unpack_from(body)
+        options = _options(body[_INTERFACE_BODY.size :])
+        if link_type != _ETHERNET or options.get(_IF_TSRESOL) != bytes((_NANOSECONDS,)):
+            raise PcapngError("expected Ethernet interfaces with nanosecond timestamps")
+        self.interfaces.append(options.get(_IF_NAME, b"").decode("utf-8", "replace"))
+
+    def _packet(self, body: bytes) -> Packet:
+        interface, high, low, captured, _ = _PACKET_BODY.unpack_from(body)
+        end = _PACKET_BODY.size + captured
+        if end > len(body) or interface >= len(self.interfaces):
+            raise PcapngError(f"packet of {captured} bytes on interface {interface}")
+        options = _options(body[end + (-captured & 3) :])
+        comment = options.get(_OPT_COMMENT)
+        flags = options.get(_EPB_FLAGS, bytes(4))
+        self._count += 1
+        return Packet(
+            self._count, high << 32 | low, interface, body[_PACKET_BODY.size : end],
+            None if comment is None else comment.decode("utf-8", "replace"), flags[0] & 3 == INBOUND,
+        )  # fmt: skip
+
+
+def _options(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 4 <= len(data):
+        code, size = _OPTION_HEAD.unpack_from(data, at)
+        if code == _OPT_END:
+            break
+        if at + 4 + size > len(data):
+            raise PcapngError(f"option {code} of {size} bytes reaches over its block")
+        found[code] = data[at + 4 : at + 4 + size]
+        at += 4 + size + (-size & 3)
+    return found
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    size = 12 + len(body)
+    return _BLOCK_HEAD.pack(kind, size) + body + _U32.pack(size)
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return _OPTION_HEAD.pack(code, len(value)) + value + bytes(-len(value) & 3)
+
+
+_END_OF_OPTIONS = _OPTION_HEAD.pack(_OPT_END, 0)
+
+
+def _section_block() -> bytes:
+    return _block(_SECTION, _SECTION_BODY.pack(_BYTE_ORDER, 1, 0, -1))
+
+
+def _interface_block(name: str) -> bytes:
+    options = _option(_IF_NAME, name.encode()) + _option(_IF_TSRESOL, bytes((_NANOSECONDS,))) + _END_OF_OPTIONS
+    return _block(_INTERFACE, _INTERFACE_BODY.pack(_ETHERNET, 0, _SNAP_LENGTH) + options)
+
+
+def _direction(outbound: bool) -> bytes:
+    return _option(_EPB_FLAGS, _U32.pack(OUTBOUND if outbound else INBOUND))
+
+
+def _plain_tail(size: int) -> bytes:
+    """What follows the frame in a block without comment."""
+    tail = bytes(-size & 3) + _direction(outbound=True) + _END_OF_OPTIONS
+    return tail + _U32.pack(28 + size + len(tail) + 4)
+
+
+def _commented_block(t_ns: int, interface: int, frame: bytes, comment: str) -> bytes:
+    size = len(frame)
+    body = _PACKET_BODY.pack(interface, t_ns >> 32, t_ns & _LOW, size, size) + frame + bytes(-size & 3)
+    options = _direction(outbound=comment != Fate.OVERRUN.value) + _option(_OPT_COMMENT, comment.encode())
+    return _block(_PACKET, body + options + _END_OF_OPTIONS)

@@ -1,0 +1,89 @@
+"""A learning layer-2 switch, sans-I/O: no delay, no queue of its own; those belong to its links.
+
+Forwarding follows IEEE 802.1D: learn the source, send to the port behind which the destination was last seen, flood
+what is unknown or a group address, never send back, keep the reserved link-local groups to the link. Loops of
+switches are cut beforehand by `looping_links`, once: a cut elsewhere does not bring a blocked link back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from swarmrig.model.network import NetworkPlan
+from swarmrig.net.link import Direction
+
+TABLE_SIZE = 4096
+"""Addresses a switch remembers; beyond, the one learned first is forgotten."""
+_LINK_LOCAL = b"\x01\x80\xc2\x00\x00"
+
+
+class SwitchPort:
+    """One port: `receive` takes what comes in from its link, `egress` carries what goes out."""
+
+    __slots__ = ("_capacity", "_others", "_table", "egress")
+
+    def __init__(self, egress: Direction, table: dict[bytes, SwitchPort], capacity: int) -> None:
+        self.egress = egress
+        self._table = table
+        self._capacity = capacity
+        self._others: tuple[Direction, ...] = ()
+
+    def receive(self, t_ns: int, frame: bytes) -> None:
+        table = self._table
+        source = frame[6:12]
+        if table.get(source) is not self:
+            self._learn(source)
+        port = table.get(frame[:6])
+        if port is None:
+            self._flood(t_ns, frame)
+        elif port is not self:
+            port.egress.send(t_ns, frame)
+
+    def join(self, ports: Sequence[SwitchPort]) -> None:
+        """Say which ports the switch has."""
+        self._others = tuple(port.egress for port in ports if port is not self)
+
+    def _flood(self, t_ns: int, frame: bytes) -> None:
+        if frame[:5] == _LINK_LOCAL and frame[5] < 16:
+            return
+        for egress in self._others:
+            egress.send(t_ns, frame)
+
+    def _learn(self, source: bytes) -> None:
+        table = self._table
+        if source[0] & 1:
+            return
+        if source not in table and len(table) >= self._capacity:
+            del table[next(iter(table))]
+        table[source] = self
+
+
+def connect_switch(egresses: Sequence[Direction], capacity: int = TABLE_SIZE) -> tuple[SwitchPort, ...]:
+    """The ports of a new switch, one for each link direction that leads away from it."""
+    table: dict[bytes, SwitchPort] = {}
+    ports = tuple(SwitchPort(egress, table, capacity) for egress in egresses)
+    for port in ports:
+        port.join(ports)
+    return ports
+
+
+def looping_links(plan: NetworkPlan) -> frozenset[str]:
+    """Links between switches that would close a loop: all but a spanning tree, the first in the plan kept."""
+    switches = {switch.name for switch in plan.switches}
+    root = {name: name for name in switches}
+
+    def find(name: str) -> str:
+        while root[name] != name:
+            root[name] = root[root[name]]
+            name = root[name]
+        return name
+
+    blocked = set()
+    for link in plan.links:
+        if link.a in switches and link.b in switches:
+            a, b = find(link.a), find(link.b)
+            if a == b:
+                blocked.add(link.name)
+            else:
+                root[a] = b
+    return frozenset(blocked)
