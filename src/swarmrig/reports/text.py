@@ -1,0 +1,41 @@
+"""summary.md: the run on one page, readable as plain text and as Markdown (for the step summary of a CI job)."""
+
+from __future__ import annotations
+
+from swarmrig.model.record import RunRecord
+from swarmrig.model.units import format_seconds
+from swarmrig.model.verdict import CheckResult
+from swarmrig.reports.results import warnings
+
+_EVIDENCE_SHOWN = 3
+
+
+def summary_text(record: RunRecord) -> str:
+    """Verdict, checks with their first evidence, failures and warnings."""
+    scenario = record.scenario
+    interrupted = ", interrupted" if record.interrupted else ""
+    lines = [
+        f"# {_line(scenario.name)}: {record.verdict}",
+        "",
+        f"{len(scenario.nodes)} nodes, {scenario.network.topology}, {format_seconds(record.run_ns)}, "
+        f"seed {scenario.seed}, tier {record.tier}, exit code {record.exit_code}{interrupted}",
+    ]
+    lines += _section("Checks", [line for result in record.checks for line in _check(result)])
+    lines += _section("Failures of the rig", [f"- {_line(failure)}" for failure in record.failures])
+    lines += _section("Warnings", [f"- {_line(warning)}" for warning in warnings(record)])
+    return "\n".join(lines) + "\n"
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return ["", f"## {title}", "", *lines] if lines else []
+
+
+def _check(result: CheckResult) -> list[str]:
+    judgement = result.judgement
+    lines = [f"- {judgement.outcome:<12} {_line(result.label)}: {_line(judgement.message)}"]
+    return lines + [f"  - `{_line(str(item)).replace('`', '')}`" for item in judgement.evidence[:_EVIDENCE_SHOWN]]
+
+
+def _line(text: str) -> str:
+    """One line without control characters: consoles and file names can hold anything."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
