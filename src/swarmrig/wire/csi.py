@@ -9,13 +9,20 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from swarmrig.wire.ethernet import EtherType
+from swarmrig.wire.ipv4 import Ipv4, Protocol
 from swarmrig.wire.malformed import Malformed, MalformedError
+from swarmrig.wire.udp import Udp
 
 MAGIC = 0xC5110001
 HEADER_BYTES = 20
 MAX_SUBCARRIERS = 512
 
 _LAYOUT = struct.Struct("<IBBHIIbbH")
+_FAST = struct.Struct(">12xHBxHxxHxBHII HHHH")
+_FAST_CSI = struct.Struct("<IBBHII2xH")
+_UDP_AT = 34
+_CSI_AT = 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +99,43 @@ def frequency_to_channel(frequency_mhz: int) -> int | None:
     if 5180 <= frequency_mhz <= 5885 and frequency_mhz % 5 == 0:
         return (frequency_mhz - 5000) // 5
     return None
+
+
+def csi_key(frame: bytes) -> tuple[int, int] | None:
+    """(node, sequence) when the frame carries a CSI frame that `decode` would accept, else None.
+
+    The fast path for counting: fixed offsets for a header without options, one pass for both checksums.
+    """
+    if len(frame) < _CSI_AT + HEADER_BYTES:
+        return None
+    kind, first, total, flags, proto, _, src, dst, _, _, length, udp_sum = _FAST.unpack_from(frame)
+    if kind != EtherType.IPV4 or proto != Protocol.UDP or flags & 0x3FFF:
+        return None
+    if first != 0x45:
+        return _slow_key(bytes(frame))
+    magic, node, antennas, subcarriers, _, seq, zero = _FAST_CSI.unpack_from(frame, _CSI_AT)
+    if magic != MAGIC or subcarriers > MAX_SUBCARRIERS or zero:
+        return None
+    if length != 8 + HEADER_BYTES + 2 * antennas * subcarriers or not length + 20 <= total <= len(frame) - 14:
+        return None
+    if int.from_bytes(frame[14:_UDP_AT], "big") % 0xFFFF:
+        return None
+    if udp_sum and not _udp_sum_holds(frame[_UDP_AT : _UDP_AT + length], src, dst):
+        return None
+    return node, seq
+
+
+def _udp_sum_holds(segment: bytes, src: int, dst: int) -> bool:
+    # As ipv4.checksum: words add up to a multiple of 65535, and the byte order of an odd end is padded.
+    number = int.from_bytes(segment, "big") << (8 * (len(segment) & 1))
+    return (number + src + dst + Protocol.UDP + len(segment)) % 0xFFFF == 0
+
+
+def _slow_key(frame: bytes) -> tuple[int, int] | None:
+    """The same for packets with options, by the full parsers."""
+    try:
+        ip = Ipv4.parse(frame[14:])
+        csi = Csi.parse(Udp.parse(ip.payload, ip.src, ip.dst).payload)
+    except MalformedError:
+        return None
+    return csi.node, csi.seq

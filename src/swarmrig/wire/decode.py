@@ -6,15 +6,14 @@ what does not parse is named in `malformed`, what lies above it stays None.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from swarmrig.wire.arp import Arp
-from swarmrig.wire.csi import HEADER_BYTES as CSI_HEADER_BYTES
 from swarmrig.wire.csi import MAGIC as CSI_MAGIC
-from swarmrig.wire.csi import MAX_SUBCARRIERS, Csi
+from swarmrig.wire.csi import Csi
+from swarmrig.wire.csi import csi_key as csi_key  # beside `decode`, whose fast path it is
 from swarmrig.wire.ethernet import Ethernet, EtherType
 from swarmrig.wire.icmp import Icmp
 from swarmrig.wire.ipv4 import Ipv4, Protocol
@@ -92,43 +91,6 @@ def parse_message(payload: bytes) -> Message:
     if parser is None:
         raise MalformedError(Malformed.MESSAGE_MAGIC, f"{magic:#010x}")
     return parser(payload)
-
-
-_FAST = struct.Struct(">12xHBxHxxHxBHII HHHH")
-_CSI = struct.Struct("<IBBHII2xH")
-_UDP_AT = 34
-_CSI_AT = 42
-
-
-def csi_key(frame: bytes) -> tuple[int, int] | None:
-    """(node, sequence) when the frame carries a CSI frame that `decode` would accept, else None.
-
-    The fast path for counting: fixed offsets for a header without options, one pass for both checksums.
-    """
-    if len(frame) < _CSI_AT + CSI_HEADER_BYTES:
-        return None
-    kind, first, total, flags, proto, _, src, dst, _, _, length, udp_sum = _FAST.unpack_from(frame)
-    if kind != EtherType.IPV4 or proto != Protocol.UDP or flags & 0x3FFF:
-        return None
-    if first != 0x45:
-        csi = decode(frame).csi if first >> 4 == 4 else None
-        return (csi.node, csi.seq) if csi else None
-    magic, node, antennas, subcarriers, _, seq, zero = _CSI.unpack_from(frame, _CSI_AT)
-    if magic != CSI_MAGIC or subcarriers > MAX_SUBCARRIERS or zero:
-        return None
-    if length != 8 + CSI_HEADER_BYTES + 2 * antennas * subcarriers or not length + 20 <= total <= len(frame) - 14:
-        return None
-    if int.from_bytes(frame[14:_UDP_AT], "big") % 0xFFFF:
-        return None
-    if udp_sum and not _udp_sum_holds(frame[_UDP_AT : _UDP_AT + length], src, dst):
-        return None
-    return node, seq
-
-
-def _udp_sum_holds(segment: bytes, src: int, dst: int) -> bool:
-    # As ipv4.checksum: words add up to a multiple of 65535, and the byte order of an odd end is padded.
-    number = int.from_bytes(segment, "big") << (8 * (len(segment) & 1))
-    return (number + src + dst + Protocol.UDP + len(segment)) % 0xFFFF == 0
 
 
 def _decode_layers(frame: bytes, layers: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ and a datagram that does not parse is counted by reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +73,7 @@ class NodeTally:
 
 
 class Aggregator(Host):
-    """Config: that of `Host`, `port` (default 5005) and `nodes`, the node numbers that are expected.
+    """Config: that of `Host`, `port` (default 5005) and `nodes`: the expected nodes as {id: number}, or just numbers.
 
     The first frame of each node is told on the console; the rest is in `report()`. Expected nodes that never sent
     are reported with zeros; frames of other numbers are counted under `unknown_nodes`, in the same form.
@@ -82,7 +82,7 @@ class Aggregator(Host):
     def __init__(self, name: str, config: Mapping[str, Any]) -> None:
         super().__init__(name, config)
         self.port = int(config.get("port", DEFAULT_PORT))
-        self.expected = tuple(sorted({int(number) for number in config.get("nodes", ())}))
+        self.expected = _expected(config.get("nodes", ()))
         self.nodes: dict[int, NodeTally] = {number: NodeTally() for number in self.expected}
         self.datagrams = 0
         self.bytes = 0
@@ -100,7 +100,11 @@ class Aggregator(Host):
             "datagrams": self.datagrams,
             "bytes": self.bytes,
             "frames": sum(tally.sequence.frames for _, tally in tallies),
-            "nodes": {str(number): tally.report() for number, tally in tallies if number in self.expected},
+            "nodes": {
+                str(number): {"id": self.expected[number], **tally.report()}
+                for number, tally in tallies
+                if number in self.expected
+            },
             "unknown_nodes": {str(number): tally.report() for number, tally in tallies if number not in self.expected},
             "malformed": dict(sorted(self.malformed.items())),
             "host": super().report(),
@@ -134,6 +138,13 @@ class Aggregator(Host):
 
     def _count_malformed(self, reason: Malformed) -> None:
         self.malformed[reason.value] = self.malformed.get(reason.value, 0) + 1
+
+
+def _expected(nodes: Mapping[str, int] | Iterable[int]) -> dict[int, str]:
+    """Number -> id; a number without an id is its own."""
+    if isinstance(nodes, Mapping):
+        return {int(number): str(node) for node, number in nodes.items()}
+    return {int(number): str(number) for number in nodes}
 
 
 def make_aggregator(name: str, config: Mapping[str, Any]) -> Aggregator:

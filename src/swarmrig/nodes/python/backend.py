@@ -26,7 +26,7 @@ class PythonOptions(BaseModel):
         description="`package.module:callable`, called as callable(name, config); returns a steppable node",
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
     )
-    config: dict[str, Any] = Field(default_factory=dict, description="what the callable gets, beside mac, ip, prefix")
+    config: dict[str, Any] = Field(default_factory=dict, description="what `Host` offers the model as `settings`")
 
     @field_validator("config")
     @classmethod

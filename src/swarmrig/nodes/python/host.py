@@ -93,13 +93,16 @@ class HostCounters:
 class Host:
     """An `api.SteppableNode` with one interface.
 
-    `config` (all optional but `mac` and `ip`): `mac`, `ip`, `prefix`, `gateway`.
+    `config`: `mac`, `ip`, and, if wanted, `prefix`, `gateway`; a node of a scenario also finds its number, role, target
+    and so on there, and what the file says under `config:` in `settings`.
     """
 
     resolution_ns = 1
 
     def __init__(self, name: str, config: Mapping[str, Any]) -> None:
         self.name = name
+        self.config = config
+        self.settings: Mapping[str, Any] = config.get("options", {}).get("config", {})
         self.mac = str(config["mac"]).lower()
         self.ip = str(config["ip"])
         self.prefix = int(config.get("prefix", 16))
