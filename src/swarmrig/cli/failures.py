@@ -78,7 +78,7 @@ def _scenario_text(error: ScenarioError) -> str:
     """One problem a line, as compilers print them, so that editors can jump to them."""
     lines = [str(problem) for problem in error.problems]
     count = len(lines)
-    lines.append(f"error: {count} problem{'s' if count != 1 else ''} found, nothing was run")
+    lines.append(f"error: {count} problem{'s' if count != 1 else ''} found")
     if error.hint:
         lines.append(f"  hint: {error.hint}")
     return "\n".join(lines)

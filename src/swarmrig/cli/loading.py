@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 from swarmrig.cli.options import Choice
 from swarmrig.model.scenario import Scenario
 from swarmrig.plugins import Registry
+
+_BOOTLOADER, _PARTITION_TABLE, _APP = 0x0, 0x8000, 0x20000
 
 
 def load(choice: Choice, registry: Registry) -> Scenario:
@@ -21,18 +22,12 @@ def load(choice: Choice, registry: Registry) -> Scenario:
         seed=choice.seed,
         duration_ns=choice.duration_ns,
         machine=choice.machine,
+        flash_base=choice.flash_base,
+        flash_parts=_flash_parts(choice),
+        qemu_path=choice.qemu_path,
     )
 
 
-def preset_names() -> tuple[str, ...]:
-    """Names of the built-in scenarios."""
-    from swarmrig.scenario.presets import preset_names as names
-
-    return tuple(names())
-
-
-def schema(which: str) -> Mapping[str, Any]:
-    """The JSON Schema of `scenario` files or of `results`."""
-    from swarmrig.scenario.schema import scenario_schema
-
-    return scenario_schema(Registry.load())
+def _flash_parts(choice: Choice) -> dict[int, Path]:
+    parts = {_BOOTLOADER: choice.bootloader, _PARTITION_TABLE: choice.partition_table, _APP: choice.app}
+    return {offset: file for offset, file in parts.items() if file is not None}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +29,7 @@ COMMANDS = {
     "completion": "Print the completion script of a shell.",
 }
 
+COMPLETION_VARIABLE = "_SWARMRIG_COMPLETE"
 EPILOG = "Exit codes: 0 PASS, 1 WARN, 2 FAIL, 3 FATAL or error, 130 interrupted."
 
 
@@ -58,7 +61,30 @@ def root() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code and raises nothing."""
     try:
-        code = root.main(arguments, prog_name="swarmrig", standalone_mode=False)
+        code = _invoke(list(sys.argv[1:] if arguments is None else arguments))
+    except click.exceptions.Exit as done:
+        code = done.exit_code
     except BaseException as error:
-        code = report_failure(error)
-    return flush(code if isinstance(code, int) else 0, broken=EXIT_BROKEN)
+        code = 0 if _is_closed_pipe(error) else report_failure(error)
+    return flush(code, broken=EXIT_BROKEN)
+
+
+def _invoke(arguments: list[str]) -> int:
+    """What click's own `main` does, but nothing is caught: it takes any broken pipe, a node's too, for stdout's."""
+    instruction = os.environ.get(COMPLETION_VARIABLE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(root, {}, "swarmrig", COMPLETION_VARIABLE, instruction)
+    with root.make_context("swarmrig", arguments) as context:
+        code = root.invoke(context)
+    return code if isinstance(code, int) else 0
+
+
+def _is_closed_pipe(error: BaseException) -> bool:
+    """Whether click failed to print a help text because its reader has gone."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    asked = select.poll()
+    asked.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in asked.poll(0))

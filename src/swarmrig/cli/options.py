@@ -64,7 +64,7 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 def scenario_argument(command: Command) -> Command:
     """The argument NAME|FILE."""
-    return click.argument("scenario", metavar="NAME|FILE", shell_complete=_complete_scenario)(command)
+    return click.argument("scenario", metavar="NAME|FILE", shell_complete=complete_scenario)(command)
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -120,8 +120,8 @@ def run_options(command: Command) -> Command:
     return command
 
 
-def _complete_scenario(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from swarmrig.cli.loading import preset_names
+def complete_scenario(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from swarmrig.scenario.presets import preset_names
 
     presets = [CompletionItem(name) for name in preset_names() if name.startswith(incomplete)]
     return [*presets, CompletionItem(incomplete, type="file")]

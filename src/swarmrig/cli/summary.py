@@ -12,6 +12,7 @@ from swarmrig.cli.output import harmless
 from swarmrig.model.record import RunRecord
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import CheckResult, Outcome
+from swarmrig.reports.results import warnings
 from swarmrig.runtime.run import FinishedRun
 
 _COLOURS = {
@@ -33,7 +34,7 @@ def summary_lines(finished: FinishedRun, *, colours: bool) -> Iterator[str]:
         yield from _check_lines(result, width, colours)
     for failure in record.failures:
         yield f"{_outcome(Outcome.FATAL, colours)}  {harmless(failure)}"
-    for warning in record.warnings:
+    for warning in warnings(record):
         yield f"{'note':<13} {harmless(warning)}"
     yield ""
     yield _verdict_line(record, colours)

@@ -15,10 +15,11 @@ def command(ctx: click.Context, shell: str) -> None:
     bash: `eval "$(swarmrig completion bash)"` in ~/.bashrc; zsh: the same in ~/.zshrc; fish:
     `swarmrig completion fish > ~/.config/fish/completions/swarmrig.fish`.
     """
+    from swarmrig.cli.main import COMPLETION_VARIABLE
     from swarmrig.cli.output import say
 
     completion = get_completion_class(shell)
     assert completion is not None
     # The base class's source(): bash's own first starts a bash to ask for its version.
-    script = ShellComplete.source(completion(ctx.find_root().command, {}, "swarmrig", "_SWARMRIG_COMPLETE"))
+    script = ShellComplete.source(completion(ctx.find_root().command, {}, "swarmrig", COMPLETION_VARIABLE))
     say(script.rstrip("\n"))

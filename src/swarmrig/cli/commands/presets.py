@@ -10,34 +10,20 @@ from swarmrig.cli.options import json_option
 @click.command("presets")
 @json_option
 def command(as_json: bool) -> None:
-    """List the built-in scenarios."""
-    from swarmrig.cli.loading import load, preset_names
-    from swarmrig.cli.options import Choice
+    """List the built-in scenarios.
+
+    `swarmrig show NAME` prints one, `swarmrig run NAME` runs it.
+    """
     from swarmrig.cli.output import say, say_json
     from swarmrig.model.units import format_duration
     from swarmrig.plugins import Registry
+    from swarmrig.scenario.presets import list_presets
 
-    registry = Registry.load()
-    scenarios = {name: load(Choice(name), registry) for name in preset_names()}
+    presets = list_presets(Registry.load())
     if as_json:
-        say_json(
-            [
-                {
-                    "name": name,
-                    "nodes": len(scenario.nodes),
-                    "topology": scenario.network.topology,
-                    "duration_s": scenario.duration_ns / 1e9,
-                    "faults": [fault.kind for fault in scenario.faults],
-                    "checks": [check.label for check in scenario.checks],
-                }
-                for name, scenario in scenarios.items()
-            ]
-        )
+        say_json(presets)
         return
-    say(f"{'preset':<14} {'nodes':>5}  {'topology':<8} {'time':>5}  checks")
-    for name, scenario in scenarios.items():
-        labels = " ".join(check.label for check in scenario.checks)
-        faults = "".join(f" + {fault.kind}" for fault in scenario.faults)
-        topology = scenario.network.topology.value
-        time = format_duration(scenario.duration_ns)
-        say(f"{name:<14} {len(scenario.nodes):>5}  {topology:<8} {time:>5}  {labels}{faults}")
+    say(f"{'preset':<14} {'nodes':>5}  {'topology':<8} {'time':>5}  what it is for")
+    for preset in presets:
+        time = format_duration(preset.duration_ns)
+        say(f"{preset.name:<14} {preset.nodes:>5}  {preset.topology.value:<8} {time:>5}  {preset.description}")

@@ -12,7 +12,14 @@ def command(which: str) -> None:
 
     The schema of scenario files covers the nodes, faults and checks that are installed, plugins included.
     """
-    from swarmrig.cli.loading import schema
     from swarmrig.cli.output import say_json
 
-    say_json(schema(which))
+    if which == "results":
+        from swarmrig.reports.results import schema as results_schema
+
+        say_json(results_schema())
+    else:
+        from swarmrig.plugins import Registry
+        from swarmrig.scenario.schema import scenario_schema
+
+        say_json(scenario_schema(Registry.load()))

@@ -93,10 +93,7 @@ def _share(room: int, nodes: int, links: int) -> tuple[int, int]:
 
 def _nodes_table(nodes: Mapping[str, NodeView], rows: int) -> Table:
     table = _table("node", "state", ">boot", ">frames", ">Hz", "console")
-    ordered = (
-        sorted(nodes.items(), key=lambda entry: entry[1].state != "exited") if len(nodes) > rows else nodes.items()
-    )
-    for name, view in _first(ordered, rows):
+    for name, view in _first(nodes, rows, urgent=lambda view: view.state == "exited"):
         table.add_row(
             Text(harmless(name)),
             Text(view.state, style=_STATE_STYLES.get(view.state, "")),
