@@ -1,0 +1,142 @@
+"""Check a part of the tree against a pydantic model and say what is wrong in words of the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from swarmrig.scenario.native import SYNONYMS
+from swarmrig.scenario.problems import Mark, Problems, listing, shorten, suggest
+from swarmrig.scenario.tree import Items, Table, Tree, describe, plain
+
+Model = TypeVar("Model", bound=BaseModel)
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+def checked(model: type[Model], tree: Tree, problems: Problems, *, also_known: Iterable[str] = ()) -> Model | None:
+    """The model's instance; what is wrong is reported and left out, so that later checks can still run.
+
+    None when not even the rest makes an instance. `also_known` are further keys to suggest.
+    """
+    value = plain(tree)
+    found = _validate(model, value, tree, problems, tuple(also_known))
+    if not isinstance(found, set):
+        return found
+    if isinstance(value, dict) and found:
+        rest = {key: item for key, item in value.items() if key not in found}
+        again = _validate(model, rest, None, problems, ())
+        return None if isinstance(again, set) else again
+    return None
+
+
+def _validate(
+    model: type[Model], value: Any, tree: Tree | None, problems: Problems, also_known: tuple[str, ...]
+) -> Model | set[str]:
+    """The instance, or the top-level keys that are wrong (reported when the tree is given)."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        for detail in found:
+            if tree is not None:
+                _report(model, detail, tree, problems, also_known)
+        return {str(detail["loc"][0]) for detail in found if detail["loc"]}
+
+
+def _report(model: type[BaseModel], detail: Any, tree: Tree, problems: Problems, also_known: tuple[str, ...]) -> None:
+    loc, kind = detail["loc"], detail["type"]
+    place, value, label = _find(tree, loc, at_key=kind == "extra_forbidden")
+    if kind == "extra_forbidden":
+        known = [*_known_keys(model, loc[:-1]), *(also_known if len(loc) == 1 else ())]
+        problems.add(place, f"unknown key {shorten(label)}", hint_for_key(label, known))
+    elif kind == "missing":
+        problems.add(place, f"missing key {str(loc[-1])!r}")
+    else:
+        problems.add(place, *_wording(detail, value, label))
+
+
+def _wording(detail: Any, value: Tree | None, label: str) -> tuple[str, str | None]:
+    prefix = f"{label}: " if label else ""
+    seen = describe(value)
+    context = detail.get("ctx", {})
+    message = str(detail["msg"])
+    if detail["type"] in ("value_error", "assertion_error"):
+        message = str(context.get("error", message)) or message
+        return prefix + message + ("" if "got" in message else f", seen {seen}"), None
+    if detail["type"] in ("enum", "literal_error"):
+        words = _QUOTED.findall(str(context.get("expected", ""))) or [str(context.get("expected", ""))]
+        hint = suggest(str(plain(value)), words) if value is not None else None
+        return f"{prefix}expected {_one_of(words)}, seen {seen}", hint
+    if message.startswith("Input should be "):
+        message = "expected " + _plain_words(message.removeprefix("Input should be "))
+    return f"{prefix}{message}, seen {seen}", _quote_hint(detail["type"], value)
+
+
+def _quote_hint(kind: str, value: Tree | None) -> str | None:
+    if kind == "string_type" and value is not None and not isinstance(value, Table | Items) and value.value is not None:
+        return "put it in quotes to make it a text"
+    return None
+
+
+def _plain_words(text: str) -> str:
+    words = {
+        "a valid string": "a text",
+        "a valid integer": "a whole number",
+        "a valid number": "a number",
+        "a valid boolean": "true or false",
+        "a valid dictionary": "a mapping",
+        "a valid tuple": "a list",
+        "a valid list": "a list",
+        "greater than or equal to": "at least",
+        "less than or equal to": "at most",
+        "greater than": "more than",
+    }
+    text = re.sub(r"a valid dictionary or instance of \w+", "a mapping", text)
+    for theirs, ours in words.items():
+        text = text.replace(theirs, ours)
+    return text
+
+
+def _one_of(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+
+
+def hint_for_key(word: str, known: Iterable[str]) -> str | None:
+    """What the author of an unknown key probably meant; all known keys when that is unclear."""
+    known = list(known)
+    if SYNONYMS.get(word) in known:
+        return f"did you mean {SYNONYMS[word]!r}?"
+    return suggest(word, known) or (f"known keys: {listing(known)}" if known else None)
+
+
+def _find(tree: Tree, loc: tuple[Any, ...], *, at_key: bool) -> tuple[Mark, Tree | None, str]:
+    """Follow an error's location as far as the tree goes: place, value there, key as written."""
+    place, label = tree.mark, ""
+    current: Tree | None = tree
+    for step in loc:
+        if isinstance(current, Table) and isinstance(step, str) and step in current.entries:
+            entry = current.entries[step]
+            place = entry.mark if at_key else entry.value.mark
+            current, label = entry.value, entry.label
+        elif isinstance(current, Items) and isinstance(step, int) and step < len(current.items):
+            current = current.items[step]
+            place = current.mark
+    return place, current, label
+
+
+def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    current: type[BaseModel] | None = model
+    for step in loc:
+        field = current.model_fields.get(str(step)) if current else None
+        if field is not None:
+            current = _model_in(field.annotation)
+    return list(current.model_fields) if current else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)

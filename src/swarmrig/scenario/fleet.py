@@ -1,0 +1,262 @@
+"""The section `nodes` (with `defaults`): tables to node specifications, checked with the nodes' own backends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from swarmrig.model.scenario import NodeSpec
+from swarmrig.plugins import Registry
+from swarmrig.scenario.explain import checked, hint_for_key
+from swarmrig.scenario.firmware import absolute, read_firmware
+from swarmrig.scenario.native import MAX_NODES, NamedConfig, NodeEntry
+from swarmrig.scenario.problems import Mark, Problems, shorten, suggest_or_list
+from swarmrig.scenario.quantities import node_id_fault
+from swarmrig.scenario.tree import Entry, Items, Scalar, Table, Tree, describe, is_null, located, overlay
+
+DEFAULT_KIND = "qemu"
+_COMMON = frozenset(NodeEntry.model_fields)
+_MOST_DEFAULTS = 1000
+_PROGRAMS = frozenset({"machine_binary"})
+"""Options that name a program: without a separator it is found in PATH."""
+_KEPT_ACROSS_KINDS = frozenset({"role", "is_gateway", "config"})
+"""Defaults that hold for nodes of another kind than the defaults' own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """What the command line says about every node that runs in the default kind of emulator."""
+
+    machine: str | None = None
+    flash_base: Path | None = None
+    parts: Mapping[int, Path] = field(default_factory=dict)
+    """Offset in flash -> file."""
+    qemu_path: Path | None = None
+
+    def tables(self) -> list[Table]:
+        """One layer of settings per option, placed at the option."""
+        layers: list[Table] = []
+        if self.machine is not None:
+            layers.append(_layer({"machine": self.machine}, f"--machine {self.machine}"))
+        if self.flash_base is not None:
+            firmware = {"flash_base": str(self.flash_base.absolute())}
+            layers.append(_layer({"firmware": firmware}, f"--flash-base {self.flash_base}"))
+        if self.parts:
+            parts = [{"offset": at, "file": str(file.absolute())} for at, file in self.parts.items()]
+            names = " ".join(f"0x{at:x}:{file}" for at, file in self.parts.items())
+            layers.append(_layer({"firmware": {"parts": parts}}, f"flash parts {names}"))
+        if self.qemu_path is not None:
+            layers.append(_layer({"machine_binary": _program(self.qemu_path)}, f"--qemu-path {self.qemu_path}"))
+        return layers
+
+
+def _program(path: Path) -> str:
+    """A bare name is left to be found in PATH."""
+    return str(path) if path.name == str(path) else str(path.absolute())
+
+
+def _layer(values: dict[str, Any], option: str) -> Table:
+    layer = located(values, Mark(option))
+    assert isinstance(layer, Table)
+    return layer
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The nodes that could be read, and the ids of all that the file names (for references)."""
+
+    nodes: tuple[NodeSpec, ...]
+    ids: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        return len(self.nodes) == len(self.ids)
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        return frozenset(node.number for node in self.nodes)
+
+
+class FleetReader:
+    """Reads the nodes of one file."""
+
+    def __init__(self, registry: Registry, directory: Path, problems: Problems, forced: Forced) -> None:
+        self._registry = registry
+        self._directory = directory
+        self._problems = problems
+        self._forced = forced.tables()
+
+    def read(self, nodes: Tree | None, defaults: Tree | None) -> Fleet:
+        if not isinstance(nodes, Table):
+            if nodes is not None:
+                self._problems.add(nodes.mark, f"nodes: expected a mapping of node ids, seen {describe(nodes)}")
+            return Fleet((), ())
+        if not nodes.entries:
+            self._problems.add(nodes.mark, "nodes: expected at least one node")
+        if len(nodes.entries) > MAX_NODES:
+            message = f"nodes: {len(nodes.entries)} nodes, at most {MAX_NODES} are possible"
+            self._problems.add(nodes.mark, message, "a node's number is one byte (0..255) in the frames it sends")
+        under = self._defaults(defaults)
+        some = list(nodes)[:MAX_NODES]
+        read = [self._node(node_id, entry, index, under) for index, (node_id, entry) in enumerate(some)]
+        found = tuple(node for node in read if node is not None)
+        self._refuse_same_numbers(found, nodes)
+        return Fleet(found, tuple(nodes.entries))
+
+    def _defaults(self, tree: Tree | None) -> Table:
+        if is_null(tree):
+            return Table()
+        if not isinstance(tree, Table):
+            self._problems.add(tree.mark, f"defaults: expected a mapping, seen {describe(tree)}")  # type: ignore[union-attr]
+            return Table()
+        if _count(tree, _MOST_DEFAULTS) > _MOST_DEFAULTS:
+            self._problems.add(tree.mark, f"defaults: more than {_MOST_DEFAULTS} values")
+            return Table()
+        if "number" in tree.entries:
+            self._problems.add(tree.place("number"), "number: is each node's own and cannot be a default")
+        options = self._options_model(tree)
+        self._refuse_unknown(tree.without(_COMMON), options)
+        return tree.without({"number"})
+
+    def _node(self, node_id: str, entry: Entry, index: int, defaults: Table) -> NodeSpec | None:
+        fault = node_id_fault(node_id)
+        if fault:
+            self._problems.add(entry.mark, f"node {shorten(entry.label)}: {fault}")
+        body = Table({}, entry.mark) if is_null(entry.value) else entry.value
+        if not isinstance(body, Table):
+            self._problems.add(body.mark, f"{entry.label}: expected a mapping, seen {describe(body)}")
+            return None
+        table = self._layered(defaults, body)
+        options = self._options_model(table)
+        known = tuple(options.model_fields) if options else ()
+        common = checked(NodeEntry, table.only(_COMMON), self._problems, also_known=known)
+        if common is None or options is None:
+            return None
+        return self._spec(node_id, entry.mark, index, common, table, self._options(table, options))
+
+    def _layered(self, defaults: Table, body: Table) -> Table:
+        if _kind(defaults) != _kind(overlay(defaults, body)):
+            defaults = defaults.only(_KEPT_ACROSS_KINDS)
+        table = overlay(defaults, body)
+        if _kind(table) == DEFAULT_KIND:
+            for layer in self._forced:
+                table = Table(overlay(_without_rivals(table, layer), layer).entries, table.mark)
+        return table
+
+    def _options_model(self, table: Table) -> type[BaseModel] | None:
+        """The backend's settings; None (and a problem) when there is no such backend."""
+        kind, kinds = _kind(table), self._registry.names("nodes")
+        if kind in kinds:
+            model: type[BaseModel] = self._registry.node(kind).options_model
+            return model
+        tree = table.get("kind")
+        if isinstance(tree, Scalar) and isinstance(tree.value, str):
+            message = f"kind: no backend is called {shorten(tree.value)}"
+            self._problems.add(tree.mark, message, suggest_or_list(tree.value, kinds))
+        elif tree is not None:
+            self._problems.add(tree.mark, f"kind: expected a text, seen {describe(tree)}")
+        else:
+            self._problems.add(table.mark, f"no backend {kind!r} is installed", suggest_or_list(kind, kinds))
+        return None
+
+    def _options(self, table: Table, model: type[BaseModel]) -> dict[str, Any]:
+        extra = table.without(_COMMON)
+        self._refuse_unknown(extra, model)
+        found = checked(model, extra.only(_option_names(model) | _free_keys(extra, model)), self._problems)
+        return {} if found is None else _anchored(found.model_dump(), self._directory)
+
+    def _refuse_unknown(self, extra: Table, model: type[BaseModel] | None) -> None:
+        if model is None or model.model_config.get("extra") == "allow":
+            return
+        names = _option_names(model)
+        for key, entry in extra:
+            if key not in names:
+                known = [*NodeEntry.model_fields, *model.model_fields]
+                self._problems.add(entry.mark, f"unknown key {shorten(entry.label)}", hint_for_key(entry.label, known))
+
+    def _spec(
+        self, node_id: str, mark: Mark, index: int, entry: NodeEntry, table: Table, options: dict[str, Any]
+    ) -> NodeSpec:
+        config = entry.config
+        nvs = config.model_dump(exclude=set(NamedConfig.model_fields))
+        return NodeSpec(
+            id=node_id,
+            number=index if entry.number is None else entry.number,
+            kind=entry.kind,
+            role=entry.role,
+            machine=entry.machine,
+            is_gateway=entry.is_gateway,
+            scenario=config.scenario or 0,
+            channel=6 if config.channel is None else config.channel,
+            tdm_slot=index if config.tdm_slot is None else config.tdm_slot,
+            edge_tier=config.edge_tier,
+            filter_mac=config.filter_mac,
+            nvs={key: value for key, value in nvs.items() if value is not None},
+            firmware=read_firmware(entry.firmware, table.get("firmware"), self._directory, self._problems),
+            options=options,
+            source=mark.ref,
+        )
+
+    def _refuse_same_numbers(self, nodes: tuple[NodeSpec, ...], tree: Table) -> None:
+        first: dict[int, str] = {}
+        for node in nodes:
+            other = first.setdefault(node.number, node.id)
+            if other == node.id:
+                continue
+            body = tree.entries[node.id].value
+            given = body.entries.get("number") if isinstance(body, Table) else None
+            place = given.mark if given else tree.place(node.id)
+            how = f"{given.label}: " if given else ""
+            message = f"{how}{node.number} is the number of two nodes, {other} and {node.id}"
+            self._problems.add(place, message, None if given else "without `number`, a node's position is its number")
+
+
+def _without_rivals(table: Table, layer: Table) -> Table:
+    """A flash image is a base or parts: what the command line gives replaces what the file gives."""
+    mine, theirs = layer.get("firmware"), table.get("firmware")
+    if not isinstance(mine, Table) or not isinstance(theirs, Table):
+        return table
+    return table.with_value("firmware", theirs.without({"flash_base", "parts"} - set(mine.entries)))
+
+
+def _kind(table: Table) -> str:
+    tree = table.get("kind")
+    return DEFAULT_KIND if tree is None or is_null(tree) else str(getattr(tree, "value", ""))
+
+
+def _option_names(model: type[BaseModel]) -> frozenset[str]:
+    aliases = (field.alias for field in model.model_fields.values())
+    return frozenset(model.model_fields) | frozenset(alias for alias in aliases if alias)
+
+
+def _free_keys(extra: Table, model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(extra.entries) if model.model_config.get("extra") == "allow" else frozenset()
+
+
+def _anchored(value: Any, directory: Path, key: str = "") -> Any:
+    """Paths inside a backend's options are relative to the scenario file, as all others."""
+    if isinstance(value, Path):
+        is_command = key in _PROGRAMS and str(value) == value.name
+        return value if is_command else absolute(str(value), directory)
+    if isinstance(value, dict):
+        return {name: _anchored(item, directory, name) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_anchored(item, directory, key) for item in value)
+    return value
+
+
+def _count(tree: Tree, most: int) -> int:
+    """How many values the tree holds; stops soon after `most`."""
+    total, todo = 0, [tree]
+    while todo and total <= most:
+        current = todo.pop()
+        total += 1
+        if isinstance(current, Table):
+            todo.extend(entry.value for _, entry in current)
+        elif isinstance(current, Items):
+            todo.extend(current.items)
+    return total

@@ -1,0 +1,97 @@
+"""Collect everything that is wrong with a file, so that its author hears it all at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from swarmrig.errors import Problem, ScenarioError
+from swarmrig.model.scenario import SourceRef
+
+MAX_PROBLEMS = 50
+_LONGEST_WORD = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where something was said: a place in a file (1-based), or an option of the command line (no line)."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+    @property
+    def ref(self) -> SourceRef | None:
+        """The same as a model value; None for what the command line said."""
+        if self.line is None or self.column is None:
+            return None
+        return SourceRef(self.file, self.line, self.column)
+
+    def problem(self, message: str, hint: str | None = None) -> Problem:
+        return Problem(message, self.file, self.line, self.column, hint)
+
+
+class Problems:
+    """The problems and warnings of one file; equal ones count once (a default can be wrong for every node)."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+        self._warnings: dict[str, None] = {}
+
+    def add(self, mark: Mark, message: str, hint: str | None = None) -> None:
+        self._found.setdefault(mark.problem(message, hint))
+
+    def warn(self, mark: Mark, message: str, hint: str | None = None) -> None:
+        self._warnings.setdefault(str(mark.problem(message, hint)))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self._warnings)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_any(self) -> None:
+        """Raise ScenarioError with all problems in file order, if there are any."""
+        if not self._found:
+            return
+        ordered = sorted(self._found, key=lambda problem: (problem.line or 0, problem.column or 0))
+        shown = ordered[:MAX_PROBLEMS]
+        more = len(ordered) - len(shown)
+        if more:
+            shown.append(Problem(f"and {more} more problems", ordered[0].file))
+        raise ScenarioError(shown)
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """The text in quotes, on one line and cut, fit for a message."""
+    return repr(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def suggest(word: str, candidates: Iterable[str]) -> str | None:
+    """A hint `did you mean 'x'?` when a candidate is close to the word."""
+    if len(word) > _LONGEST_WORD:
+        return None
+    by_folded = {candidate.lower().replace("-", "_"): candidate for candidate in candidates}
+    close = difflib.get_close_matches(word.lower().replace("-", "_"), by_folded, n=1, cutoff=0.6)
+    return f"did you mean {by_folded[close[0]]!r}?" if close else None
+
+
+def listing(names: Iterable[str], most: int = 12) -> str:
+    """The names for a message, cut when there are many."""
+    known = list(names)
+    text = ", ".join(known[:most])
+    return f"{text}, … ({len(known)} in all)" if len(known) > most else text
+
+
+def suggest_or_list(word: str, candidates: Iterable[str]) -> str | None:
+    """The closest candidate, else all of them."""
+    known = list(candidates)
+    return suggest(word, known) or (f"known: {listing(known)}" if known else None)
