@@ -1,0 +1,115 @@
+"""The emulator's command line: a template with `{flash}`, `{efuse}` and `{mac}`, filled in at launch.
+
+Everything that talks to the rig is passed as an open file descriptor with a fixed number, so there are no socket
+paths and no listening ports. What a user wrote gets there only escaped: QEMU ends an option's value at a comma unless
+it is doubled, and the template's braces are doubled too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from swarmrig.nodes.qemu.machines import MIB, Storage
+from swarmrig.nodes.qemu.setup import Setup
+
+CONSOLE_FD = 3
+MONITOR_FD = 4
+MEMORY_FD = 5
+NETWORK_FD = 6
+
+
+def command_template(setup: Setup) -> tuple[str, ...]:
+    """The exact command, but for what only launch knows."""
+    return (
+        plain(str(setup.emulator)),
+        *("-nodefaults", "-no-user-config", "-display", "none"),
+        *("-name", f"guest={value(setup.spec.id)}"),
+        *_machine(setup),
+        *_image(setup),
+        *_storage(setup),
+        *_descriptors(setup),
+        *_network(setup),
+        *(plain(word) for word in setup.options.args),
+    )
+
+
+def fill_in(template: tuple[str, ...], *, mac: str, flash: Path, efuse: Path) -> list[str]:
+    """The command to execute."""
+    values: Mapping[str, str] = {
+        "mac": mac,
+        "flash": str(flash).replace(",", ",,"),
+        "efuse": str(efuse).replace(",", ",,"),
+    }
+    return [word.format_map(values) for word in template]
+
+
+def plain(text: str) -> str:
+    """User text as a word of its own."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def value(text: str) -> str:
+    """User text as a value inside a QEMU option string."""
+    return plain(text.replace(",", ",,"))
+
+
+def _machine(setup: Setup) -> Iterator[str]:
+    machine, options = setup.machine, setup.options
+    yield from ("-machine", setup.qemu_machine)
+    # A small translation buffer: firmware is small, and a fleet of the default ones fills the memory.
+    yield from ("-accel", "tcg,tb-size=8")
+    if options.cpu:
+        yield from ("-cpu", options.cpu)
+    memory = options.memory or machine.memory_bytes
+    if memory:
+        yield from ("-m", f"{memory >> 20}M" if memory % MIB == 0 else f"{memory >> 10}k")
+    for setting in machine.properties:
+        yield from ("-global", setting)
+    if machine.halts_on_reboot:
+        yield from ("-no-reboot", "-no-shutdown")
+    yield from machine.arguments
+
+
+def _image(setup: Setup) -> Iterator[str]:
+    if setup.image is None:
+        return
+    if setup.load == "loader":
+        yield from ("-device", f"loader,file={value(str(setup.image))}")
+    else:
+        yield from (f"-{setup.load}", plain(str(setup.image)))
+
+
+def _storage(setup: Setup) -> Iterator[str]:
+    if setup.machine.storage is Storage.PFLASH:
+        yield from ("-drive", "if=pflash,unit=1,format=raw,file={flash}")
+    elif setup.machine.storage is Storage.ESP_FLASH:
+        yield from ("-drive", "if=mtd,format=raw,file={flash}")
+        if setup.options.factory_mac:
+            yield from ("-drive", "if=none,format=raw,id=efuse,file={efuse}")
+            yield from ("-global", f"driver=nvram.{setup.machine.name}.efuse,property=drive,value=efuse")
+
+
+def _descriptors(setup: Setup) -> Iterator[str]:
+    yield from ("-chardev", f"socket,id=console,fd={CONSOLE_FD}")
+    for _ in range(setup.options.console):
+        yield from ("-serial", "null")
+    yield from ("-serial", "chardev:console")
+    yield from ("-chardev", f"socket,id=monitor,fd={MONITOR_FD}", "-mon", "chardev=monitor,mode=control")
+    if setup.machine.memory_access:
+        yield from (
+            "-chardev",
+            f"socket,id=memory,fd={MEMORY_FD}",
+            "-object",
+            "qtest,id=memory,chardev=memory,log=none",
+        )
+
+
+def _network(setup: Setup) -> Iterator[str]:
+    if setup.nic is None:
+        return
+    yield from ("-netdev", f"dgram,id=net,local.type=fd,local.str={NETWORK_FD}")
+    if setup.nic.onboard:
+        yield from ("-net", f"nic,netdev=net,model={setup.nic.model},macaddr={{mac}}")
+    else:
+        yield from ("-device", f"{setup.nic.model},netdev=net,mac={{mac}}")
