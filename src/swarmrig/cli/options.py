@@ -73,7 +73,9 @@ _SCENARIO_OPTIONS = (
     option(
         "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the run. Default: the file's, or 0."
     ),
-    option("--duration", metavar="TIME", callback=_duration, help="Run time: 30s, 2m. Default: the file's."),
+    option(
+        "--duration", "duration_ns", metavar="TIME", callback=_duration, help="Run time: 30s, 2m. Default: the file's."
+    ),
     option("--set", "overrides", multiple=True, metavar="PATH=VALUE", callback=_overrides, help="Change one value."),
     option("--machine", metavar="NAME", help="Machine of every node, for example refnode-rv32 or esp32s3."),
     option("--flash-base", type=_FILE, help="Flash image that every node starts from."),

@@ -9,7 +9,7 @@ from swarmrig.cli.picture.graph import Graph
 
 Point = tuple[float, float]
 
-BOX_WIDTH, BOX_HEIGHT = 150.0, 46.0
+BOX_WIDTH, BOX_HEIGHT = 170.0, 46.0
 _GAP = 110.0
 """Free length of a wire, wide enough for its label."""
 

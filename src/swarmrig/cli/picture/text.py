@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from swarmrig.cli.output import harmless
 from swarmrig.cli.picture.graph import Graph
 
 _SHAPES = {"switch": ("{{", "}}"), "router": ("{{", "}}"), "service": ("([", "])"), "coordinator": ("[[", "]]")}
+_ENTITIES = str.maketrans({'"': "#quot;", "<": "#lt;", ">": "#gt;", "\n": " "})
 
 
 def text(graph: Graph) -> str:
@@ -21,13 +24,14 @@ def text(graph: Graph) -> str:
 def mermaid(graph: Graph) -> str:
     """A flowchart as Mermaid reads it; places get ids of their own, so no name can break the syntax."""
     ids = {place.name: f"n{index}" for index, place in enumerate(graph.places)}
-    lines = ["---", f"title: {_quoted(graph.title)}", "---", "flowchart LR"]
+    lines = ["---", f"title: {json.dumps(graph.title)}", "---", "flowchart LR"]
     for place in graph.places:
         left, right = _SHAPES.get(place.kind, ("[", "]"))
-        lines.append(f"  {ids[place.name]}{left}{_quoted(f'{place.name}<br/>{place.note}')}{right}")
+        lines.append(f"  {ids[place.name]}{left}{_quoted(place.name, place.note)}{right}")
     lines += [f"  {ids[wire.a]} ---|{_quoted(wire.note)}| {ids[wire.b]}" for wire in graph.wires]
     return "\n".join(lines)
 
 
-def _quoted(label: str) -> str:
-    return '"' + harmless(label).replace('"', "#quot;") + '"'
+def _quoted(*lines: str) -> str:
+    """A label of one or more lines. Mermaid reads `#name;` as a character, and labels as HTML."""
+    return '"' + "<br/>".join(harmless(line).translate(_ENTITIES) for line in lines) + '"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from rich.console import Console, Group, RenderableType
@@ -41,7 +41,7 @@ class LivePicture:
 
     def __init__(self, plan: RunPlan, *, until_interrupted: bool) -> None:
         scenario = plan.scenario
-        self._title = f"{scenario.name} · {len(plan.nodes)} nodes · seed {scenario.seed} · tier {plan.tier}"
+        self._title = f"{scenario.name} · {len(scenario.nodes)} nodes · seed {scenario.seed} · tier {plan.tier}"
         self._links = [link.name for link in plan.network.links if not link.access]
         self._faults = {fault.spec.id: (fault.description, "waiting") for fault in plan.faults}
         self._latest: deque[str] = deque(maxlen=_LATEST_EVENTS)
@@ -178,5 +178,9 @@ def open_live_view(plan: RunPlan, *, until_interrupted: bool, console: Console |
     """A live display on the terminal; the last picture stays when it ends."""
     screen = console or Console(highlight=False)
     live = Live(console=screen, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-    with live:
+    live.start()
+    try:
         yield LiveView(LivePicture(plan, until_interrupted=until_interrupted), live)
+    finally:
+        with suppress(OSError):  # the terminal may be gone
+            live.stop()

@@ -1,0 +1,188 @@
+"""Views: what a person or a machine is told while a run goes on."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from swarmrig.cli.bare_plan import bare_network
+from swarmrig.cli.view import open_view
+from swarmrig.cli.view.lines import JsonLines, PlainLines
+from swarmrig.cli.view.live import LiveView, open_live_view
+from swarmrig.cli.view.sentences import line, sentence
+from swarmrig.model.scenario import FaultSpec, NetworkSpec, NodeSpec, Role, Scenario, TimeMode, Topology
+from swarmrig.model.verdict import Judgement, Outcome
+from swarmrig.runtime.events import Event
+from swarmrig.runtime.observer import LinkView, NodeView, Snapshot
+from swarmrig.runtime.plan import PlannedFault, RunPlan
+
+S = 1_000_000_000
+
+
+def plan(sensors: int = 2) -> RunPlan:
+    nodes = (NodeSpec("coord", 0, role=Role.COORDINATOR), *(NodeSpec(f"s{n}", n) for n in range(1, sensors + 1)))
+    network = NetworkSpec(topology=Topology.STAR)
+    fault = FaultSpec("cut-1", "cut", 5 * S, 2 * S, {"between": ["coord", "s1"]})
+    scenario = Scenario("rooms", 60 * S, 7, TimeMode.REAL, network, nodes, (fault,))
+    return RunPlan(
+        scenario=scenario,
+        network=bare_network(scenario),
+        nodes=(),
+        backends={},
+        checks=(),
+        faults=(PlannedFault(fault, object, "cut the link coord--s1"),),
+        tier="scheduled",
+        reasons=(),
+        warnings=(),
+    )
+
+
+def snapshot(nodes=None, links=None, checks=None, duration_ns=60 * S) -> Snapshot:
+    return Snapshot(12 * S, duration_ns, nodes or {}, links or {}, checks or {})
+
+
+def drawn(view_plan: RunPlan, shot: Snapshot, events=(), height: int = 60, until_interrupted: bool = False) -> str:
+    """The live picture as text."""
+    terminal = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=120, height=height)
+    with open_live_view(view_plan, until_interrupted=until_interrupted, console=terminal) as view:
+        for event in events:
+            view.on_event(event)
+        view.progress(shot)
+    return terminal.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (Event(0, "rig", "run.started", {"name": "rooms"}), "[    0.000 s] rig          started: rooms"),
+        (Event(S, "s1", "node.started", {"pid": 12}), "[    1.000 s] s1           started (pid 12)"),
+        (Event(S, "s1", "node.booted", {"boot_ns": 3_000_000}), "[    1.000 s] s1           booted in 0.003 s"),
+        (
+            Event(S, "s1", "node.exited", {"status": "SIGSEGV", "stderr": "a\nqemu: oh\n"}),
+            "[    1.000 s] s1           ended by itself: SIGSEGV: qemu: oh",
+        ),
+        (
+            Event(5 * S, "faults", "fault", {"id": "cut-1", "kind": "cut", "stage": "observed", "link": "a--b"}),
+            "[    5.000 s] faults       cut-1: observed (link a--b)",
+        ),
+        (Event(9 * S, "rig", "run.stopping", {"interrupted": True}), "[    9.000 s] rig          interrupted: "),
+        (Event(9 * S, "rig", "failure", {"message": "no net"}), "[    9.000 s] rig          FAILURE: no net"),
+    ],
+)
+def test_noteworthy_events_are_lines(event, said):
+    assert (line(event) or "").startswith(said)
+
+
+def test_console_lines_and_counters_are_not_news():
+    assert sentence(Event(0, "s1", "console", {"line": 1, "text": "hello"})) is None
+    assert sentence(Event(0, "a--b", "link", {"frames": 1})) is None
+    assert sentence(Event(0, "x", "kind of a plugin", {})) is None
+
+
+@pytest.mark.parametrize("kind", ["node.started", "node.booted", "node.exited", "fault", "check", "warning"])
+def test_events_without_data_are_told_all_the_same(kind):
+    assert sentence(Event(0, "s1", kind, {}))
+
+
+def test_a_guest_cannot_steer_the_terminal(capsys):
+    evil = "\x1b]0;owned\x07\x1b[2J"
+    PlainLines().on_event(Event(0, evil, "failure", {"message": evil}))
+    JsonLines().on_event(Event(0, "s1", "console", {"line": 1, "text": evil}))
+    picture = drawn(plan(), snapshot({"coord": NodeView("booted", last_line=evil)}), [Event(0, evil, "failure", {})])
+    assert "\x1b" not in capsys.readouterr().out
+    assert "\x1b]0;owned" not in picture
+    assert "\\x1b]0;owned" in picture
+
+
+def test_json_lines_are_one_object_per_event(capsys):
+    view = JsonLines()
+    view.on_event(Event(5, "s1", "console", {"line": 1, "text": 'a "b"\nc'}))
+    view.progress(snapshot())
+    (only,) = capsys.readouterr().out.splitlines()
+    assert json.loads(only) == {"t": 5, "source": "s1", "kind": "console", "data": {"line": 1, "text": 'a "b"\nc'}}
+
+
+def test_live_picture_shows_nodes_links_faults_and_checks():
+    shot = snapshot(
+        {
+            "coord": NodeView("booted", 3_000_000, 240, 20.04, "I (12) coord: frames=1"),
+            "s1": NodeView("exited", None, 0, 0.0, ""),
+        },
+        {"coord--s1": LinkView(500, 3, up=False), "coord": LinkView(900, 0)},
+        {
+            "all_nodes_boot": Judgement(Outcome.PASS, "3 of 3 nodes booted"),
+            "no_crashes": None,
+        },
+    )
+    fault = Event(5 * S, "faults", "fault", {"id": "cut-1", "kind": "cut", "stage": "observed"})
+    picture = drawn(plan(), shot, [fault])
+    for said in [
+        *("rooms · 3 nodes", "seed 7", "12.0 / 60 s", "coord--s1", "DOWN", "500"),
+        *("0.003 s", "240", "20.0", "I (12) coord: frames=1", "exited"),
+        *("cut the link coord--s1", "observed", "PASS", "3 of 3 nodes booted", "open"),
+    ]:
+        assert said in picture
+    assert "900" not in picture  # access links are no part of the topology
+
+
+def test_live_picture_without_an_end_says_how_to_end_it():
+    picture = drawn(plan(), snapshot(duration_ns=None), until_interrupted=True)
+    assert "Ctrl-C" in picture
+    stopping = drawn(plan(), snapshot(duration_ns=None), [Event(S, "rig", "run.stopping", {})], until_interrupted=True)
+    assert "stopping ..." in stopping
+
+
+def test_live_picture_of_a_large_fleet_fits_and_shows_the_dead_first():
+    nodes = {f"s{n}": NodeView("exited" if n == 180 else "booted") for n in range(1, 201)}
+    links = {link.name: LinkView(up=link.name != "coord--s150") for link in plan(200).network.links}
+    picture = drawn(plan(200), snapshot(nodes, links), height=40)
+    first_drawing = picture.split("\r")[0]
+    assert len(first_drawing.splitlines()) < 40
+    assert "s180" in picture
+    assert "coord--s150" in picture
+    assert "more" in picture
+
+
+@pytest.mark.parametrize("height", [1, 5, 10, 24])
+def test_small_terminals_get_a_picture_too(height):
+    nodes = {f"s{n}": NodeView("booted") for n in range(1, 20)}
+    assert "rooms" in drawn(plan(19), snapshot(nodes), height=height) or height == 1
+
+
+def test_a_terminal_that_goes_away_does_not_end_the_run():
+    class Gone(io.StringIO):
+        gone = False
+
+        def write(self, text: str) -> int:
+            if self.gone:
+                raise OSError(5, "Input/output error")
+            return super().write(text)
+
+    terminal = Console(file=Gone(), force_terminal=True, width=80, height=24)
+    with open_live_view(plan(), until_interrupted=False, console=terminal) as view:
+        view.progress(snapshot())
+        terminal.file.gone = True
+        view.progress(snapshot())
+        view.progress(snapshot())
+
+
+def test_the_view_suits_the_output(monkeypatch, capsys):
+    with open_view(plan(), as_json=True, until_interrupted=False) as view:
+        assert isinstance(view, JsonLines)
+    with open_view(plan(), as_json=False, until_interrupted=False) as view:
+        assert isinstance(view, PlainLines)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("CI", "true")
+    with open_view(plan(), as_json=False, until_interrupted=False) as view:
+        assert isinstance(view, PlainLines)
+    monkeypatch.delenv("CI")
+    monkeypatch.setenv("TERM", "dumb")
+    with open_view(plan(), as_json=False, until_interrupted=False) as view:
+        assert isinstance(view, PlainLines)
+    monkeypatch.setenv("TERM", "xterm")
+    with open_view(plan(), as_json=False, until_interrupted=False) as view:
+        assert isinstance(view, LiveView)
