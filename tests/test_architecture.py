@@ -1,0 +1,56 @@
+"""The rules that tools check: style, types, and that imports only point downward."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+TOOLS = {
+    "ruff check": ["ruff", "check", "--quiet", "--output-format=concise", "--no-cache", "."],
+    "ruff format": ["ruff", "format", "--check", "--quiet", "--no-cache", "."],
+    "mypy": ["mypy", "--no-error-summary", "--no-color-output"],
+    "import-linter": ["lint-imports", "--no-cache"],
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_tool_finds_nothing(tool):
+    command = TOOLS[tool]
+    result = subprocess.run(
+        [BIN / command[0], *command[1:]],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        pytest.fail(f"{tool} (exit {result.returncode}):\n{result.stdout}{result.stderr}", pytrace=False)
+
+
+def test_shell_scripts_are_sound():
+    for script in ("tools/install", ".ci/run"):
+        subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
+
+
+FORBIDDEN = ("/work/", "pypi" + ".org", "pythonhosted" + ".org", "debian" + ".org/debian", "deb." + "debian")
+
+
+def test_no_file_names_a_place_of_its_making_or_a_package_host():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    found = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path == Path(__file__) or not path.is_file():
+            continue
+        text = path.read_bytes()
+        found += [f"{name}: {word}" for word in FORBIDDEN if word.encode() in text]
+    assert not found
