@@ -1,0 +1,72 @@
+"""When the guardian itself was killed: the rig, a subreaper as long as a spawner is open, does its work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from swarmrig.proc import probe, sweep
+from swarmrig.proc.place import Place
+from swarmrig.proc.scope import TAG, RunScope
+
+REASON = "the guardian process died (killed, or crashed); the rig removed what it had guarded"
+
+_open = 0
+_was_subreaper = False
+
+
+@contextmanager
+def subreaper() -> Iterator[None]:
+    """While inside (contexts may overlap), orphans of this process's children become its children."""
+    global _open, _was_subreaper
+    if not _open:
+        _was_subreaper = probe.be_subreaper()
+    _open += 1
+    try:
+        yield
+    finally:
+        _open -= 1
+        if not _open:
+            probe.be_subreaper(_was_subreaper)
+
+
+def kill_groups(spawned: Mapping[int, int]) -> None:
+    """SIGKILL the process group of every known process, at once."""
+    for pid, start in spawned.items():
+        if probe.start_time(pid) == start:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def end_of_run(scope: RunScope, place: Place, spawned: Mapping[int, int]) -> None:
+    """Kill, reap and remove everything of the run; leaves `aborted.json` in the run directory. Blocks ≤ 2 s."""
+    began = time.monotonic()
+    removed = sweep.Removed()
+    mine: set[int] = set()
+
+    def targets() -> set[int]:
+        mine.update(_of_run(scope, spawned))
+        for pid in mine:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        return mine
+
+    sweep.kill_all(targets, removed)
+    directories = (place.directory, str(scope.run_directory))
+    records = sweep.read_journal(place.journal_path)
+    sweep.remove_resources(records, scope.run_id, directories, removed, aborted=True)
+    sweep.write_aborted(str(scope.run_directory), scope.run_id, REASON, removed, time.monotonic() - began)
+    sweep.drop_state(place, str(scope.run_directory), keep=bool(removed.remaining))
+
+
+def _of_run(scope: RunScope, spawned: Mapping[int, int]) -> set[int]:
+    """Processes known by pid, adopted children in their sessions or with the run's tag, and all below them."""
+    found = set()
+    for pid in probe.children(os.getpid()):
+        seen = probe.stat(pid)
+        if seen and (pid in spawned or seen.session in spawned or probe.variable(pid, TAG) == scope.run_id):
+            found.add(pid)
+    return found.union(*map(probe.descendants, found))

@@ -1,0 +1,227 @@
+"""Remove what a run has left: processes, links, network namespaces, files.
+
+# ruff: noqa: PTH (pathlib costs 10 ms of the guardian's start)
+
+Used by the guardian at the end of a run, by `clean` when both rig and guardian were killed, and by the rig
+when its guardian was. Imported late and only then: it may cost milliseconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from swarmrig.proc import netlink, probe
+
+if TYPE_CHECKING:
+    from swarmrig.proc.guardian import Guardian
+    from swarmrig.proc.place import Place
+
+KILL_DEADLINE_S = 1.5
+GRACE_S = 0.2
+POLL_S = 0.005
+NETNS_DIRECTORY = "/run/netns"
+MNT_DETACH = 2
+
+
+class Removed:
+    """What was found and removed; `remaining` is what could not be."""
+
+    def __init__(self) -> None:
+        self.processes: list[str] = []
+        self.links: list[str] = []
+        self.namespaces: list[str] = []
+        self.paths: list[str] = []
+        self.remaining: list[str] = []
+
+    def lines(self) -> list[str]:
+        """One line per thing, for people."""
+        named = (("process", self.processes), ("link", self.links), ("network namespace", self.namespaces))
+        found = [f"{kind} {thing}" for kind, things in (*named, ("path", self.paths)) for thing in things]
+        return found + [f"not removable: {thing}" for thing in self.remaining]
+
+    def record(self) -> dict[str, list[str]]:
+        return dict(vars(self))
+
+
+def read_journal(path: str) -> list[dict[str, Any]]:
+    """Every whole record; a torn line (the writer was killed) is skipped."""
+    records: list[dict[str, Any]] = []
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().split("\n")
+    except OSError:
+        return records
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("t"), str):
+            records.append(record)
+    return records
+
+
+def kill_all(targets: Callable[[], Iterable[int]], removed: Removed, *, deadline_s: float = KILL_DEADLINE_S) -> None:
+    """SIGKILL what `targets` lists, again and again, until it lists nothing that runs."""
+    end = time.monotonic() + deadline_s
+    seen: set[tuple[int, int]] = set()
+    while True:
+        running = [(pid, found.start) for pid in targets() if (found := probe.stat(pid)) and found.state not in "ZX"]
+        if not running or time.monotonic() > end:
+            removed.remaining += [f"process {pid} ({probe.command(pid)})" for pid, _ in running]
+            return
+        for pid, start in running:
+            what = f"{pid} ({probe.command(pid)})"
+            if _try(lambda pid=pid, start=start: probe.kill(pid, start)) and (pid, start) not in seen:  # type: ignore[misc]
+                seen.add((pid, start))
+                removed.processes.append(what)
+        time.sleep(POLL_S)  # processes die asynchronously, and orphans arrive here meanwhile
+
+
+def remove_resources(
+    records: list[dict[str, Any]], run_id: str, roots: Iterable[str], removed: Removed, *, aborted: bool
+) -> None:
+    """Links by alias, namespaces by name, paths inside `roots`; each attempted whatever happens to the others.
+
+    Paths recorded as `scratch` stay when the run ended in order.
+    """
+    names = {str(record.get("name")) for record in records if record["t"] == "link"}
+    if names:
+        _remove_links(names, run_id, removed)
+    for record in records:
+        if record["t"] == "netns":
+            _remove_namespace(str(record.get("name")), run_id, removed)
+        elif record["t"] == "path" and (aborted or not record.get("scratch")):
+            _remove_path(str(record.get("path")), roots, removed)
+
+
+def link_prefix(run_id: str) -> str:
+    """Every link of a run is named so (15 characters are all that the kernel takes)."""
+    return "sr" + run_id[:6]
+
+
+def link_alias(run_id: str) -> str:
+    return f"swarmrig:{run_id}"
+
+
+def namespace_prefix(run_id: str) -> str:
+    return f"swarmrig-{run_id}"
+
+
+def _remove_links(names: set[str], run_id: str, removed: Removed) -> None:
+    def ours(link: netlink.Link) -> bool:
+        # Killed between making a link and naming its alias: then the journalled name and the prefix decide.
+        fresh = link.name in names and link.name.startswith(link_prefix(run_id)) and not link.alias
+        return link.alias == link_alias(run_id) or fresh
+
+    try:
+        found = [link for link in netlink.links() if ours(link)]
+    except OSError as error:
+        removed.remaining.append(f"links {sorted(names)}: {error.strerror}")
+        return
+    for link in found:
+        try:
+            netlink.delete(link)
+            removed.links.append(link.name)
+        except OSError as error:
+            removed.remaining.append(f"link {link.name}: {error.strerror}")
+
+
+def _remove_namespace(name: str, run_id: str, removed: Removed) -> None:
+    path = os.path.join(NETNS_DIRECTORY, name)
+    if "/" in name or not name.startswith(namespace_prefix(run_id)) or not os.path.lexists(path):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.umount2(os.fsencode(path), MNT_DETACH)  # fails when killed before the mount: the file goes all the same
+    try:
+        os.unlink(path)
+        removed.namespaces.append(name)
+    except OSError as error:
+        removed.remaining.append(f"network namespace {name}: {error.strerror}")
+
+
+def _remove_path(path: str, roots: Iterable[str], removed: Removed) -> None:
+    parent, name = os.path.split(os.path.abspath(path))
+    real = os.path.join(os.path.realpath(parent), name)
+    if not any(real.startswith(os.path.realpath(root) + os.sep) for root in roots) or not os.path.lexists(real):
+        return
+    try:
+        if os.path.isdir(real) and not os.path.islink(real):
+            shutil.rmtree(real)
+        else:
+            os.unlink(real)
+        removed.paths.append(path)
+    except OSError as error:
+        removed.remaining.append(f"path {path}: {error.strerror}")
+
+
+def write_aborted(run_directory: str, run_id: str, reason: str, removed: Removed, took_s: float) -> None:
+    """Leave `aborted.json` in the run directory: what happened, when, and what was removed."""
+    text = json.dumps(
+        {
+            "run_id": run_id,
+            "reason": reason,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "took_s": round(took_s, 3),
+            "removed": removed.record(),
+        },
+        indent=2,
+    )
+    _try(lambda: _write(os.path.join(run_directory, "aborted.json"), text + "\n"))
+
+
+def drop_state(place: Place, run_directory: str, *, keep: bool = False) -> None:
+    """Copy the journal into the run directory and remove the state directory (`keep`: leave it to `clean`)."""
+    if os.path.isdir(run_directory):
+        _try(lambda: shutil.copyfile(place.journal_path, os.path.join(run_directory, "journal.jsonl")))
+    if not keep:
+        shutil.rmtree(place.directory, ignore_errors=True)
+
+
+def end_of_run(guardian: Guardian, place: Place, run_directory: str) -> None:
+    """The guardian's last act: see that nothing is left, say so, and go."""
+    began = time.monotonic()
+    aborted = guardian.goodbye is None
+    removed = Removed()
+
+    def targets() -> list[int]:
+        guardian.reap_all()
+        return probe.descendants(os.getpid())
+
+    if not aborted:
+        _wait_gone(targets, GRACE_S)
+    kill_all(targets, removed)
+    records = read_journal(place.journal_path)
+    remove_resources(records, place.run_id, (place.directory, run_directory), removed, aborted=aborted)
+    if aborted:
+        reason = "the rig ended without saying goodbye (killed, or crashed)"
+        write_aborted(run_directory, place.run_id, reason, removed, time.monotonic() - began)
+    drop_state(place, run_directory, keep=bool(removed.remaining))
+    if not aborted:
+        guardian.say_goodbye(removed.lines())
+
+
+def _wait_gone(targets: Callable[[], Iterable[int]], seconds: float) -> None:
+    """Give what is just about to end a moment, so that it is not called a leftover."""
+    end = time.monotonic() + seconds
+    while any(probe.is_running(pid) for pid in targets()) and time.monotonic() < end:
+        time.sleep(POLL_S)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _try(action: Callable[[], Any]) -> bool:
+    """Clean-up attempts every step: True when the action succeeded."""
+    try:
+        return action() is not False
+    except OSError:
+        return False
