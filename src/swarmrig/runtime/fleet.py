@@ -66,7 +66,7 @@ class Fleet:
             if not self._alive:
                 self.ended.set()
 
-    async def stop(self, settle: Callable[[], Awaitable[None]]) -> None:
+    async def stop(self, settle: Callable[[], Awaitable[object]]) -> None:
         """Stop every node, the hubs last: what others sent to them is still received and counted."""
         hub = self._plan.scenario.coordinator
         self._stop_leaves.set()

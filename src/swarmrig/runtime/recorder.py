@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from swarmrig.checks.patterns import is_boot_marker
+from swarmrig.checks.sightings import OwnFrames
 from swarmrig.model.facts import ConsoleLine, Fact, FaultChange, Frame, NodeChange, NodeState
+from swarmrig.model.network import Fate
 from swarmrig.model.record import NodeRecord
 from swarmrig.model.units import NS_PER_S
 from swarmrig.runtime.clock import RunClock
@@ -16,7 +18,6 @@ from swarmrig.runtime.events import Event, EventLog
 from swarmrig.runtime.judge import Judge
 from swarmrig.runtime.observer import LinkView, NodeView, Observer, Snapshot
 from swarmrig.runtime.plan import RunPlan
-from swarmrig.wire.csi import csi_key
 
 _RATE_WINDOW = 64
 
@@ -73,6 +74,7 @@ class Recorder:
         self.warnings: list[str] = list(plan.warnings)
         self.nodes = {node.spec.id: NodeTrack() for node in plan.nodes}
         self.links = {link.name: LinkTrack() for link in plan.network.links}
+        self._own = OwnFrames(plan.scenario.nodes)
         self._consoles = {node: ConsoleSplitter(node, self.observe, self._console_truncated) for node in self.nodes}
 
     def event(self, source: str, kind: str, data: Mapping[str, Any] | None = None, t_ns: int | None = None) -> None:
@@ -137,10 +139,13 @@ class Recorder:
 
     def _frame(self, frame: Frame) -> None:
         link = self.links[frame.link]
+        if frame.fate is Fate.OVERRUN:  # the second mention of a frame that has been counted
+            link.drops += 1
+            return
         link.frames += 1
         link.drops += not frame.delivered
         node = self.nodes.get(frame.sender)
-        if node is not None and csi_key(frame.data) is not None:
+        if node is not None and self._own.sequence(frame) is not None:
             node.frame(frame.t_ns)
 
     def _console_line(self, line: ConsoleLine) -> None:

@@ -17,7 +17,7 @@ from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED
 from swarmrig.net.evidence import FrameTail
 from swarmrig.net.fabric import Fabric, open_fabric
 from swarmrig.net.topology import AGGREGATOR
-from swarmrig.proc import Spawner, open_run_scope, open_spawner
+from swarmrig.proc import LeftoverError, RunScope, Spawner, open_spawner
 from swarmrig.runtime.clock import RunClock
 from swarmrig.runtime.directory import RunDirectory, create_run_directory
 from swarmrig.runtime.events import EventLog, open_event_log
@@ -85,14 +85,14 @@ class _Conductor:
     async def conduct(self) -> RunRecord:
         judge = Judge(self._plan)
         with open_event_log(self._directory.path) as log:
-            with open_run_scope(self._directory.id, self._directory.path) as scope:
-                async with open_spawner(scope) as spawner:
+            try:
+                async with open_spawner(RunScope(self._directory.path, self._directory.id)) as spawner:
                     await build_firmware(self._plan.scenario, spawner, skip=self._options.skip_build)
                     clock = RunClock.starting_now()
                     recorder = Recorder(self._plan, judge, log, clock, self._options.observer)
                     schedule = await self._live(recorder, judge, clock, log, spawner)
-            for leftover in spawner.leftovers:
-                recorder.failure("rig", f"left over after the run: {leftover}")
+            except LeftoverError as error:
+                recorder.failure("rig", error.message)
             return self._record(recorder, judge, schedule)
 
     async def _live(
@@ -108,15 +108,22 @@ class _Conductor:
                 await self._watch(recorder, clock, log, fabric, fleet, schedule, tail)
                 self._run_ns = clock.now_ns()
                 recorder.event("rig", "run.stopping", {"interrupted": self._interrupted})
-                await fleet.stop(fabric.settle)
-            self._statistics = await fabric.statistics()
-            await fabric.flush()
+                await self._stop(fleet, fabric, recorder)
             for frame in tail.poll():
                 recorder.observe(frame)
         recorder.finish_consoles()
         for difference in fleet.read_back():
             recorder.warning("flash", f"read back differs: {difference}")
         return schedule
+
+    async def _stop(self, fleet: Fleet, fabric: Fabric, recorder: Recorder) -> None:
+        """Stop the nodes, let the network run dry, and take its counts; without a network, just stop the nodes."""
+        try:
+            await fleet.stop(fabric.settle)
+            self._statistics = await fabric.statistics()
+            await fabric.flush()
+        except HostError as error:
+            recorder.failure("net", error.message)
 
     async def _watch(
         self,
