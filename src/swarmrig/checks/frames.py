@@ -12,6 +12,7 @@ from swarmrig.checks.sightings import RateMeter, decoded, find_node
 from swarmrig.checks.tally import Tally
 from swarmrig.checks.traffic import MIN_SPAN_NS
 from swarmrig.model.facts import Fact, Frame
+from swarmrig.model.network import Fate
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import Evidence, Judgement, Outcome
 from swarmrig.wire.filter import compile_filter
@@ -88,6 +89,8 @@ class Frames:
         if not self._anybody and fact.sender not in self._senders:
             return
         self._searched += 1
+        if self._delivered is None and fact.fate is Fate.OVERRUN:
+            return  # the second record of a frame that was counted when it was sent
         if self._delivered is not None and fact.delivered is not self._delivered:
             return
         if self._filter.matches(decoded(fact.data)):

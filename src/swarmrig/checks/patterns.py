@@ -37,7 +37,7 @@ STACK = _any_of("Stack overflow")
 REBOOT = _any_of(r"Rebooting\.\.\.", "rst:0x")
 FALL = _any_of("fall[_ ]?(?:detect|event)", r"fall=1\b")
 FALL_SETTING = re.compile(
-    r"fall[_ ]?(?:detect\w*|event)\W*(?:is |are )?"
+    r"fall[_ ]?(?:detect\w*|events?)\b\W*(?:is |are )?"
     r"(?:enabled|disabled|on\b|off\b|thresh|config|init|ready|started|none|0\b)",
     re.IGNORECASE,
 )

@@ -7,8 +7,9 @@ from typing import ClassVar
 from swarmrig.api import CheckContext
 from swarmrig.checks.params import DurationNs, Params
 from swarmrig.checks.sightings import INTACT, csi_key, find_node
-from swarmrig.checks.tally import Tally, listed
+from swarmrig.checks.tally import MAX_EVIDENCE, Tally, listed
 from swarmrig.model.facts import Fact, FaultChange, FaultStage, Frame
+from swarmrig.model.network import Fate
 from swarmrig.model.scenario import FaultSpec
 from swarmrig.model.units import NS_PER_S, format_duration, format_seconds
 from swarmrig.model.verdict import Evidence, Judgement, Outcome
@@ -74,9 +75,9 @@ class _Cut:
         self._pending = waiting
 
     def _observe_during(self, frame: Frame) -> None:
-        if not frame.delivered:
+        if frame.fate is Fate.DOWN:
             self.dropped += 1
-        elif len(self.during) < 8:
+        elif frame.delivered and len(self.during) < MAX_EVIDENCE:
             self.during.append(frame)
 
     @staticmethod
@@ -109,10 +110,9 @@ class NetworkPartitionedRecovery:
         self._within_ns = within
         self._cuts: dict[str, _Cut] = {}
         for spec in context.scenario.faults:
-            if spec.kind == "cut":
-                a, b = (find_node(context, name) for name in spec.params["between"])
-                if a is not None and b is not None:
-                    self._cuts[spec.id] = _Cut(spec, link_between(context.network, a.id, b.id))
+            link = _cut_link(context, spec)
+            if link is not None:
+                self._cuts[spec.id] = _Cut(spec, link)
         self._by_link: dict[str, list[_Cut]] = {}
         for cut in self._cuts.values():
             self._by_link.setdefault(cut.link, []).append(cut)
@@ -181,3 +181,15 @@ class NetworkPartitionedRecovery:
 
     def _point(self, frame: Frame, note: str = "") -> Evidence:
         return self._context.capture(frame.link, frame.number, note)
+
+
+def _cut_link(context: CheckContext, spec: FaultSpec) -> str | None:
+    """The link that this fault cuts; None when it cuts none."""
+    if spec.kind != "cut":
+        return None
+    ends = [(find_node(context, name), str(name)) for name in spec.params["between"]]
+    a, b = (name if node is None else node.id for node, name in ends)
+    try:
+        return link_between(context.network, a, b)
+    except ValueError:
+        return None  # planning refuses such a fault, so no run gets here with it

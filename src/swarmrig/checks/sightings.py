@@ -45,9 +45,10 @@ class OwnFrames:
         self._numbers = {node.id: node.number for node in nodes}
 
     def sequence(self, frame: Frame) -> int | None:
-        """The sequence number when the frame is CSI, sent by the very node that it names; else None."""
+        """The sequence number when the frame is CSI, sent by the very node that it names; else None. The second
+        record of a frame that its receiver did not take is no second frame."""
         number = self._numbers.get(frame.sender)
-        if number is None:
+        if number is None or frame.fate is Fate.OVERRUN:
             return None
         key = csi_key(frame.data)
         return key[1] if key is not None and key[0] == number else None

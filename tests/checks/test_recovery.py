@@ -1,0 +1,186 @@
+"""network_partitioned_recovery: before, during and after a cut."""
+
+import random
+
+import pytest
+
+from swarmrig.checks.recovery import NetworkPartitionedRecovery
+from swarmrig.model.facts import FaultStage
+from swarmrig.model.network import Fate
+from swarmrig.model.scenario import FaultSpec, Topology
+from swarmrig.model.verdict import Outcome
+from swarmrig.wire.tdm import GROUP, Beacon
+
+S = 1_000_000_000
+MS = 1_000_000
+CUT, HEALED = 10 * S, 15 * S
+
+
+@pytest.fixture
+def cut_swarm(swarm_of):
+    def make(between=("coord", "s1"), for_ns=HEALED - CUT, **options):
+        return swarm_of(faults=(FaultSpec("cut-1", "cut", CUT, for_ns, {"between": between}),), **options)
+
+    return make
+
+
+def traffic(swarm, start, end, *, node="s1", fate=Fate.DELIVERED, link=None, sender=None, every=50 * MS):
+    for seq, t in enumerate(range(start, end, every), start=start // every):
+        swarm.csi(node, t, seq, fate=fate, link=link, sender=sender or node)
+
+
+def cut_and_healed(swarm, *, resumed_at=HEALED + 100 * MS, end=30 * S):
+    traffic(swarm, S, CUT)
+    swarm.fault(FaultStage.INJECTED, CUT)
+    traffic(swarm, CUT + MS, HEALED, fate=Fate.DOWN)
+    swarm.fault(FaultStage.HEALED, HEALED)
+    traffic(swarm, resumed_at, end)
+
+
+def test_it_recovers_and_says_so_early(cut_swarm, judged):
+    swarm = cut_swarm()
+    cut_and_healed(swarm)
+    judgement = judged(
+        swarm.judge(NetworkPartitionedRecovery, final=False), Outcome.PASS, "resumed 0.100 s after healing"
+    )
+    assert [item.note for item in judgement.evidence] == ["before the cut", "after healing"]
+    assert judgement.measured["resumed_after_ns"] == {"cut-1": 100 * MS}
+
+
+def test_it_resumes_too_late(cut_swarm, judged):
+    swarm = cut_swarm()
+    cut_and_healed(swarm, resumed_at=HEALED + 12 * S)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.FAIL, "12.000 s after healing, later than 10s")
+    judged(swarm.judge(NetworkPartitionedRecovery, within="13s"), Outcome.PASS)
+
+
+def test_it_does_not_resume(cut_swarm, judged):
+    swarm = cut_swarm()
+    cut_and_healed(swarm, end=HEALED)
+    assert swarm.judge(NetworkPartitionedRecovery, final=False) is None
+    judged(swarm.judge(NetworkPartitionedRecovery, until=60 * S), Outcome.FAIL, "did not resume in 45.000 s")
+
+
+def test_the_run_ends_too_soon_to_tell(cut_swarm, judged):
+    swarm = cut_swarm()
+    cut_and_healed(swarm, end=HEALED)
+    judged(swarm.judge(NetworkPartitionedRecovery, until=20 * S), Outcome.INCONCLUSIVE, "when the run ended")
+
+
+def test_beacons_alone_are_no_recovery(cut_swarm, judged):
+    swarm = cut_swarm()
+    cut_and_healed(swarm, end=HEALED)
+    for number in range(100):
+        payload = Beacon(0, 3, number, 50_000, 0).pack()
+        swarm.send("coord.switch", payload, HEALED + number * 50 * MS, to=GROUP, link="coord--s1")
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.FAIL, "CSI of node 1 from s1 did not resume")
+
+
+def test_without_data_any_traffic_will_do(cut_swarm, judged):
+    swarm = cut_swarm()
+    swarm.vitals("s1", S)
+    swarm.fault(FaultStage.INJECTED, CUT)
+    swarm.vitals("s1", CUT + S, fate=Fate.DOWN)
+    swarm.fault(FaultStage.HEALED, HEALED)
+    swarm.vitals("s1", HEALED + S)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.PASS, "1.000 s")
+
+
+def test_nothing(cut_swarm, judged):
+    judged(cut_swarm().judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "never cut")
+
+
+def test_no_cut_in_the_scenario(swarm, judged):
+    traffic(swarm, 0, 20 * S)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "schedules no cut")
+
+
+def test_no_traffic_before(cut_swarm, judged):
+    swarm = cut_swarm()
+    swarm.fault(FaultStage.INJECTED, CUT)
+    traffic(swarm, CUT + MS, HEALED, fate=Fate.DOWN)
+    swarm.fault(FaultStage.HEALED, HEALED)
+    traffic(swarm, HEALED, 30 * S)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "no traffic crossed the link before")
+
+
+def test_nobody_tried_to_cross(cut_swarm, judged):
+    swarm = cut_swarm()
+    traffic(swarm, S, CUT)
+    swarm.fault(FaultStage.INJECTED, CUT)
+    swarm.fault(FaultStage.HEALED, HEALED)
+    traffic(swarm, HEALED, 30 * S)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "no frame tried to cross")
+
+
+def test_a_cut_that_lets_frames_through_proves_nothing(cut_swarm, judged):
+    swarm = cut_swarm()
+    traffic(swarm, S, CUT)
+    swarm.fault(FaultStage.INJECTED, CUT)
+    traffic(swarm, CUT + MS, HEALED)
+    swarm.fault(FaultStage.HEALED, HEALED)
+    traffic(swarm, HEALED, 30 * S)
+    judgement = judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "should have been down")
+    assert judgement.evidence[0].file == "net/coord--s1.pcapng"
+
+
+@pytest.mark.parametrize("for_ns", [HEALED - CUT, None])
+def test_never_healed(cut_swarm, judged, for_ns):
+    swarm = cut_swarm(for_ns=for_ns)
+    traffic(swarm, S, CUT)
+    swarm.fault(FaultStage.INJECTED, CUT)
+    traffic(swarm, CUT + MS, 60 * S, fate=Fate.DOWN)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "never healed")
+
+
+def test_every_flow_must_come_back(cut_swarm, judged):
+    """On a ring, a link carries the data of two sensors: one of them is not enough."""
+    swarm = cut_swarm(between=("coord", "s1"), sensors=3, topology=Topology.RING)
+    link = {"link": swarm.link_between("coord", "s1"), "sender": "s1.router"}
+    for node in ("s1", "s2"):
+        traffic(swarm, S, CUT, node=node, **link)
+    swarm.fault(FaultStage.INJECTED, CUT)
+    traffic(swarm, CUT + MS, HEALED, fate=Fate.DOWN, **link)
+    swarm.fault(FaultStage.HEALED, HEALED)
+    traffic(swarm, HEALED, 30 * S, **link)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.FAIL, "CSI of node 2 from s1.router did not resume")
+    traffic(swarm, HEALED + S, 30 * S, node="s2", **link)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.PASS, "1.000 s")
+
+
+def test_other_links_do_not_matter(cut_swarm, judged):
+    swarm = cut_swarm()
+    cut_and_healed(swarm)
+    traffic(swarm, 0, 30 * S, node="s2")
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.PASS)
+
+
+def test_every_cut_is_judged(swarm_of, judged):
+    faults = (
+        FaultSpec("cut-1", "cut", CUT, HEALED - CUT, {"between": ("coord", "s1")}),
+        FaultSpec("cut-2", "cut", 40 * S, S, {"between": ("coord", "s2")}),
+        FaultSpec("other", "reset", 40 * S, S, {"node": "s2"}),
+    )
+    swarm = swarm_of(faults=faults)
+    cut_and_healed(swarm)
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "cut-2 (coord--s2): the link was never cut")
+
+
+def test_facts_of_different_sources_in_any_order(cut_swarm):
+    """Frames, faults and consoles each come in time order, but not in step."""
+    swarm = cut_swarm()
+    cut_and_healed(swarm)
+    expected = swarm.judge(NetworkPartitionedRecovery)
+    faults = [fact for fact in swarm.facts if hasattr(fact, "stage")]
+    frames = [fact for fact in swarm.facts if not hasattr(fact, "stage")]
+    for order in ([*faults, *frames], [*frames, *faults], *(merged(faults, frames, seed) for seed in range(20))):
+        swarm.facts = order
+        assert swarm.judge(NetworkPartitionedRecovery) == expected
+
+
+def merged(first, second, seed):
+    chance, first, second = random.Random(seed), list(first), list(second)
+    facts = []
+    while first or second:
+        facts.append((first if not second or (first and chance.random() < 0.1) else second).pop(0))
+    return facts
