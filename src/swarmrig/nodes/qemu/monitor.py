@@ -56,8 +56,8 @@ class Monitor:
     async def _connected(self) -> QMPClient:
         if self._client is None:
             client = QMPClient(self._node)
-            # Nobody reads the events; the listener would keep them all.
-            client.remove_listener(client.events)
+            # Nobody reads the events; the default listener would keep them all.
+            client.events.event_filter = lambda _event: False
             await client.connect(self._sock)
             self._client = client
         return self._client

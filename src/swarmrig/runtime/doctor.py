@@ -1,0 +1,267 @@
+"""What works on this machine: every probe really tries, none takes long, and each says how to get what is missing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import struct
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from swarmrig.errors import HostError
+from swarmrig.nodes.qemu.machines import MACHINES, Machine, Storage
+from swarmrig.nodes.qemu.setup import DEBIAN_PACKAGES
+from swarmrig.proc import Completed, RunScope, Spawner, open_spawner
+
+DEADLINE_S = 3.0
+"""Per program; the probes run at the same time."""
+OLDEST_QEMU = (7, 2)
+"""The first with `-netdev dgram`, which the network is attached by."""
+
+KVM = "/dev/kvm"
+_TUNSETIFF = 0x400454CA
+_IFF_TAP_NO_PI = 0x0002 | 0x1000
+_KVM_EXIT_VALUE = 0x15
+_KVM_EXIT_CODE = _KVM_EXIT_VALUE << 1 | 1
+"""isa-debug-exit ends QEMU with (value << 1) | 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One finding. `hint` says what to do when it is not ok; `required` marks what the presets cannot do without."""
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str = ""
+    required: bool = False
+
+
+async def examine_host() -> list[Probe]:
+    """Every probe, in a fixed order, within about five seconds; nothing is left behind."""
+    with tempfile.TemporaryDirectory(prefix="swarmrig-doctor-") as place:
+        async with open_spawner(RunScope(Path(place))) as spawner:
+            return await probe_host(spawner, Path(place))
+
+
+async def probe_host(spawner: Spawner, scratch: Path) -> list[Probe]:
+    """Every probe, in a fixed order; `scratch` is a directory for small files."""
+    probes: list[Callable[[], Awaitable[Probe]]] = [
+        lambda: _qemu(spawner, "riscv32", "virt", required=True),
+        lambda: _qemu(spawner, "arm", "mps2-an385"),
+        lambda: _qemu(spawner, "x86_64", "q35"),
+        *(
+            lambda machine=machine: _espressif(spawner, machine)
+            for machine in MACHINES.values()
+            if machine.storage is Storage.ESP_FLASH
+        ),
+        lambda: _kvm(spawner, scratch),
+        lambda: anyio.to_thread.run_sync(_tap),
+        lambda: _user_namespaces(spawner),
+        lambda: _docker(),
+        lambda: _program(spawner, "tshark", "apt install tshark"),
+        lambda: _program(spawner, "riscv64-unknown-elf-gcc", "apt install gcc-riscv64-unknown-elf"),
+    ]
+    found: dict[int, Probe] = {}
+
+    async def run(index: int, probe: Callable[[], Awaitable[Probe]]) -> None:
+        found[index] = await probe()
+
+    async with anyio.create_task_group() as tasks:
+        for index, probe in enumerate(probes):
+            tasks.start_soon(run, index, probe)
+    return [found[index] for index in range(len(probes))]
+
+
+async def _qemu(spawner: Spawner, architecture: str, machine: str, *, required: bool = False) -> Probe:
+    name = f"qemu-system-{architecture}"
+    package = DEBIAN_PACKAGES.get(architecture, "apt install qemu-system-misc")
+    path = shutil.which(name)
+    if path is None:
+        return Probe(name, False, "not found", package, required)
+    try:
+        version, machines = await _version_and_machines(spawner, path)
+    except HostError as error:
+        return Probe(name, False, f"{path}: {error.message}", package, required)
+    if version < OLDEST_QEMU:
+        wanted = ".".join(map(str, OLDEST_QEMU))
+        return Probe(
+            name, False, f"{path} is version {_dotted(version)}", f"QEMU {wanted} or newer is needed", required
+        )
+    if machine not in machines:
+        return Probe(name, False, f"{path} has no machine {machine}", package, required)
+    return Probe(name, True, f"{path}, version {_dotted(version)}, machine {machine}", required=required)
+
+
+async def _espressif(spawner: Spawner, machine: Machine) -> Probe:
+    """Any emulator of the architecture may be Espressif's: ask each which machines it has."""
+    looked_at = espressif_candidates(machine.architecture)
+    for path in looked_at:
+        try:
+            version, machines = await _version_and_machines(spawner, str(path))
+        except HostError:
+            continue
+        if machine.qemu_machine in machines:
+            return Probe(machine.name, True, f"{path}, version {_dotted(version)}")
+    detail = (
+        f"no machine {machine.qemu_machine} in {', '.join(map(str, looked_at))}" if looked_at else "no emulator found"
+    )
+    return Probe(machine.name, False, detail, machine.install_hint)
+
+
+def espressif_candidates(architecture: str) -> list[Path]:
+    """Emulators that may be Espressif's fork: what PATH has, and what ESP-IDF's tools installer puts in place."""
+    name = f"qemu-system-{architecture}"
+    found = [Path(path)] if (path := shutil.which(name)) else []
+    tools = Path(os.environ.get("IDF_TOOLS_PATH") or Path("~/.espressif").expanduser()) / "tools"
+    return found + sorted(tools.glob(f"qemu-{architecture}/*/qemu/bin/{name}"), reverse=True)
+
+
+async def _version_and_machines(spawner: Spawner, path: str) -> tuple[tuple[int, ...], set[str]]:
+    version = await _output(spawner, [path, "--version"])
+    match = re.search(r"version (\d+(?:\.\d+)+)", version)
+    if match is None:
+        raise HostError(f"it does not say its version, but {version.strip()[:60]!r}")
+    machines = await _output(spawner, [path, "-machine", "help"])
+    return tuple(map(int, match[1].split("."))), {line.split()[0] for line in machines.splitlines() if line.strip()}
+
+
+async def _output(spawner: Spawner, argv: Sequence[str]) -> str:
+    completed = await spawner.run(argv, deadline_s=DEADLINE_S)
+    if not completed.ok:
+        raise HostError(f"{completed.exit}: {_first_line(completed.stderr)}")
+    return completed.stdout.decode("utf-8", "replace")
+
+
+async def _kvm(spawner: Spawner, scratch: Path) -> Probe:
+    """The device may be there and hang every guest: run one, for a moment."""
+    name, hint = "kvm", "optional: enable virtualisation in the firmware or the surrounding VM, join the group kvm"
+    if not os.access(KVM, os.F_OK):
+        return Probe(name, False, f"{KVM} does not exist", hint)
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return Probe(name, False, f"{KVM} may not be opened", "sudo usermod -aG kvm $USER, then log in again")
+    emulator = shutil.which("qemu-system-x86_64")
+    if platform.machine() != "x86_64" or emulator is None:
+        return Probe(name, False, f"{KVM} is there, but not tried: no qemu-system-x86_64", DEBIAN_PACKAGES["x86_64"])
+    rom = scratch / "exit.rom"
+    rom.write_bytes(exit_rom())
+    try:
+        completed = await spawner.run(tiny_guest(emulator, "kvm", rom), deadline_s=DEADLINE_S)
+    except HostError:
+        return Probe(name, False, f"{KVM} is there, but a guest did not get anywhere within {DEADLINE_S:g} s", hint)
+    if completed.exit.code == _KVM_EXIT_CODE:
+        return Probe(name, True, "a guest ran")
+    return Probe(name, False, f"a guest failed ({completed.exit}): {_first_line(completed.stderr)}", hint)
+
+
+def exit_rom() -> bytes:
+    """A 64 KiB PC firmware that counts in memory for a moment and then ends the emulator; hlt all around."""
+    rom = bytearray(b"\xf4" * 0x10000)
+    count = bytes.fromhex("31c0 8ed8 31c9 ff060005 e2fa")  # ds = cx = 0; do inc word [0x500] while --cx
+    check = bytes.fromhex("833e000500 7506")  # 65536 times later: cmp word [0x500], 0; jne to the hlt
+    leave = bytes((0xB0, _KVM_EXIT_VALUE)) + bytes.fromhex("baf400 ee f4 ebfd")  # out 0xf4, value; hlt for ever
+    code = count + check + leave
+    rom[0xFF00 : 0xFF00 + len(code)] = code
+    rom[0xFFF0:0xFFF3] = bytes.fromhex("e90dff")  # the reset vector: jmp 0xff00
+    return bytes(rom)
+
+
+def tiny_guest(emulator: str, accelerator: str, rom: Path) -> list[str]:
+    """The command that runs `exit_rom`."""
+    machine = ["-machine", "pc", "-accel", accelerator, "-m", "1M", "-bios", str(rom).replace(",", ",,")]
+    devices = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    return [emulator, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *machine, *devices]
+
+
+def _tap() -> Probe:
+    """Make a TAP interface; it vanishes when the descriptor is closed."""
+    name = "tap"
+    if not Path("/dev/net/tun").exists():
+        return Probe(name, False, "/dev/net/tun does not exist", "optional, for host bridges: sudo modprobe tun")
+    try:
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            answer = fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", b"srdoctor%d", _IFF_TAP_NO_PI))
+        finally:
+            os.close(fd)
+    except OSError as error:
+        return Probe(name, False, f"no TAP interface: {error.strerror}", "optional, for host bridges: run as root")
+    made = answer[:16].rstrip(b"\0").decode("ascii", "replace")
+    return Probe(name, True, f"{made} was made, and removed")
+
+
+async def _user_namespaces(spawner: Spawner) -> Probe:
+    name = "user namespaces"
+    hint = "optional: sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return Probe(name, False, "unshare was not found", "apt install util-linux")
+    try:
+        completed = await spawner.run([unshare, "--user", "--map-root-user", "--net", "true"], deadline_s=DEADLINE_S)
+    except HostError as error:
+        return Probe(name, False, error.message, hint)
+    if completed.ok:
+        return Probe(name, True, "a user and a network namespace were made")
+    return Probe(name, False, _first_line(completed.stderr) or str(completed.exit), hint)
+
+
+async def _docker() -> Probe:
+    name, hint = "docker", "optional: apt install docker.io, and join the group docker"
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not host.startswith("unix://"):
+        return Probe(name, False, f"DOCKER_HOST is {host}", "optional: only unix:// sockets are tried")
+    path = host.removeprefix("unix://")
+    try:
+        answer = await ping_docker(path)
+    except FileNotFoundError:
+        return Probe(name, False, f"{path} does not exist", hint)
+    except (OSError, TimeoutError) as error:
+        return Probe(name, False, f"{path}: {getattr(error, 'strerror', None) or 'no answer'}", hint)
+    server = re.search(rb"(?im)^server: *([^\r\n]+)", answer)
+    if answer.split(b"\r\n", 1)[0].split(b" ")[1:2] != [b"200"]:
+        return Probe(name, False, f"{path} does not answer as a Docker daemon does", hint)
+    return Probe(name, True, f"{path}, {server[1].decode('ascii', 'replace') if server else 'answers'}")
+
+
+async def ping_docker(path: str) -> bytes:
+    """The answer's head to Docker's `/_ping`. OSError or TimeoutError when there is none."""
+    with anyio.fail_after(DEADLINE_S):
+        async with await anyio.connect_unix(path) as stream:
+            await stream.send(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            try:
+                return await stream.receive(4096)
+            except anyio.EndOfStream:
+                return b""
+
+
+async def _program(spawner: Spawner, program: str, hint: str) -> Probe:
+    path = shutil.which(program)
+    if path is None:
+        return Probe(program, False, "not found", f"optional: {hint}")
+    try:
+        completed: Completed = await spawner.run([path, "--version"], deadline_s=DEADLINE_S)
+    except HostError as error:
+        return Probe(program, False, error.message, f"optional: {hint}")
+    if not completed.ok:
+        return Probe(program, False, f"{path}: {_first_line(completed.stderr) or completed.exit}", f"optional: {hint}")
+    return Probe(program, True, f"{path}, {_first_line(completed.stdout)}")
+
+
+def _first_line(output: bytes) -> str:
+    text = output.decode("utf-8", "replace").strip()
+    return text.splitlines()[0][:200] if text else ""
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+__all__ = ["Probe", "examine_host", "probe_host"]
