@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ ANSWER_DEADLINE_S = 10.0
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The guardian answered that it could not: errno, its text, and the stage."""
 
     def __init__(self, number: int, text: str, stage: str) -> None:
@@ -75,13 +75,13 @@ class Client:
         await self._answered(self._hello, "start")
 
     async def spawn(self, order: dict[str, Any], fds: Sequence[int]) -> tuple[int, int]:
-        """(pid, start time). Raises Refused. Never cancelled half-way: a started process is always known."""
+        """(pid, start time). Raises RefusedError. Never cancelled half-way: a started process is always known."""
         with anyio.CancelScope(shield=True):
             pid, start = await self._ask("spawn", order, fds=fds)
         return pid, start
 
     async def release(self, pid: int) -> None:
-        """Kill what is left of a process's group, reap it, and forget it. Raises Refused when that fails."""
+        """Kill what is left of a process's group, reap it, and forget it. Raises RefusedError when that fails."""
         with anyio.CancelScope(shield=True):
             try:
                 await self._ask("release", pid)
@@ -94,7 +94,7 @@ class Client:
         with anyio.CancelScope(shield=True):
             try:
                 self.leftovers = await self._ask("goodbye")
-            except (HostError, Refused):
+            except (HostError, RefusedError):
                 self._process.kill()
             await asyncio.shield(self._ended)
             self._process.wait()
@@ -170,6 +170,10 @@ class Client:
             lock, journal = fds
             self.place = Place(self.scope.run_id, str(self.scope.state_directory), lock, journal)
             _resolve(self._hello, None)
+        elif kind == "failed":
+            problem = HostError(f"cannot make the run's state directory: {rest[0]}", hint="see SWARMRIG_STATE_DIR")
+            if not self._hello.done():
+                self._hello.set_exception(problem)
         elif kind == "exit":
             pid, code, number = rest
             _resolve(self._exits[pid], (code, number))
@@ -189,7 +193,14 @@ class Client:
             if ok:
                 future.set_result(result)
             else:
-                future.set_exception(Refused(*result))
+                future.set_exception(RefusedError(*result))
+        elif ok and isinstance(result, tuple):
+            self._abandon(result[0])
+
+    def _abandon(self, pid: int) -> None:
+        """Whoever asked for this process was cancelled (by the event loop: no scope shields from that)."""
+        with suppress(BlockingIOError, channel.PeerGoneError):  # then the guardian kills it at the end
+            channel.send(self._sock, ("release", 0, pid))
 
     def _lose(self) -> None:
         """The guardian's end of the socket is closed. Unless it was told goodbye, that is a disaster."""

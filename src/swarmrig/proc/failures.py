@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from swarmrig.errors import HostError, SwarmrigError
 
@@ -39,7 +40,7 @@ def spawn_error(name: str, program: str, cwd: str, argv: Sequence[bytes], number
         return SpawnError(f"{start}its working directory {cwd}: {os.strerror(number)}", errno=number)
     if stage == "descriptors":
         return SpawnError(f"{start}{os.strerror(number)}", errno=number, hint="raise `ulimit -n`")
-    if number == errno.ENOENT and os.path.exists(os.path.join(cwd, program)):
+    if number == errno.ENOENT and Path(cwd, program).exists():
         message = f"the interpreter or loader that {program} asks for does not exist"
     elif number == errno.ENOENT:
         message = f"there is no program {program}"

@@ -1,13 +1,14 @@
 """The guardian: a small process that forks every child of a run and outlives the rig, but not the run.
 
-# ruff: noqa: PTH (pathlib costs 10 ms of the guardian's start)
-
 It is a child subreaper, so each descendant (daemonised, setsid'ed, double-forked) stays below it. When the
 rig goes away without a goodbye, it kills them all and removes what the journal names. It is started by
 `swarmrig.proc.client` as `python -I -S` and imports only what is cheap: it must be up in ~20 ms and stay
 small. One thread, one poll loop; children are reaped by pid, and a child that the rig still owns stays a
 zombie until the rig releases it, so its pid and its process group cannot be somebody else's meanwhile.
 """
+
+# ruff: noqa: SIM105
+# (pathlib and contextlib would add 10 ms to the guardian's start)
 
 from __future__ import annotations
 
@@ -17,7 +18,6 @@ import fcntl
 import os
 import resource
 import select
-import sys
 import time
 
 from swarmrig.proc import place, probe
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 RELEASE_POLL_MS = 10
+QUIET_MS = 100
 RELEASE_DEADLINE_S = 2.0
 MAX_LEFTOVERS = 100
 SIGNALS = [number for number in range(1, 32) if number not in (_signal.SIGKILL, _signal.SIGSTOP)]
@@ -52,6 +53,7 @@ class Guardian:
         self.children: dict[int, Child] = {}
         self.releases: dict[int, tuple[int, float]] = {}
         self.goodbye: int | None = None
+        self.ready_to_sweep = False
         self.rig_gone = os.getppid() != rig_pid
         self.rig = None if self.rig_gone else os.pidfd_open(rig_pid)
         self.wakeup = _wake_on_child()
@@ -64,17 +66,30 @@ class Guardian:
                 poll.register(fd, select.POLLIN)
         try:
             while self.goodbye is None and not self.rig_gone:
-                ready = {fd for fd, _ in poll.poll(RELEASE_POLL_MS if self.releases else None)}
+                ready = {fd for fd, _ in poll.poll(self._patience_ms())}
+                if not ready and not self.releases:
+                    self._learn_to_sweep()
                 if self.wakeup in ready:
                     os.read(self.wakeup, 4096)
                 self.reap()
                 self._finish_releases()
-                if self.sock.fileno() in ready:
-                    self._serve_one()
-                elif self.rig in ready:
+                if self.rig in ready:
                     self.rig_gone = True
+                elif self.sock.fileno() in ready:
+                    self._serve_one()
         except PeerGoneError:
             self.rig_gone = True
+
+    def _patience_ms(self) -> int | None:
+        if self.releases:
+            return RELEASE_POLL_MS
+        return None if self.ready_to_sweep else QUIET_MS
+
+    def _learn_to_sweep(self) -> None:
+        """Load the rest of the code in the first quiet moment: by the end, the files may have been replaced."""
+        from swarmrig.proc import sweep
+
+        self.ready_to_sweep = bool(sweep)
 
     def reap(self) -> None:
         """Report children that ended, reap adopted orphans that did."""
@@ -194,7 +209,7 @@ def _posix_spawn(order: dict[str, Any], actions: list[tuple[int, int, int]]) -> 
 def _wake_on_child() -> int:
     """A descriptor that becomes readable whenever a child has ended."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    _signal.signal(_signal.SIGCHLD, lambda number, frame: None)
+    _signal.signal(_signal.SIGCHLD, lambda _number, _frame: None)
     _signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     return reading
 
@@ -250,14 +265,18 @@ def main(argv: list[str]) -> None:
     _prepare()
     sock = _socket.socket(fileno=int(fd))
     os.set_inheritable(int(fd), False)
-    held = place.create(state_root, run_id, head)
+    try:
+        held = place.create(state_root, run_id, head)
+    except OSError as error:
+        send(sock, ("failed", f"{error.strerror}: {os.fsdecode(error.filename or state_root)}"))
+        return
     guardian = Guardian(sock, int(rig_pid), held.journal)
     try:
-        send(sock, ("hello", os.getpid()), (held.lock, held.journal))
+        send(sock, ("hello",), (held.lock, held.journal))
     except PeerGoneError:
         guardian.rig_gone = True
     guardian.serve()
     from swarmrig.proc import sweep
 
     sweep.end_of_run(guardian, held, run_directory)
-    sys.exit(0)
+    os._exit(0)  # everything is done; the interpreter's own tidying would take 10 ms

@@ -1,7 +1,5 @@
 """List and delete network links by rtnetlink(7), for clean-up where neither `ip` nor a library may be at hand."""
 
-# ruff: noqa: PTH (pathlib costs 10 ms of the guardian's start)
-
 from __future__ import annotations
 
 import _socket

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ import anyio
 
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError, NodeError
-from swarmrig.proc.client import Client, Refused
+from swarmrig.proc.client import Client, RefusedError
 
 T = TypeVar("T")
 
@@ -78,11 +79,9 @@ class Process:
         """Signal the process, or its whole group; nothing happens when it has ended."""
         if self._exit.done() and not group:
             return
-        try:
+        with suppress(ProcessLookupError):
             # The guardian keeps the process as a zombie until it is released: the pid is its own.
             (os.killpg if group else os.kill)(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     async def _ended_within(self, seconds: float) -> bool:
         with anyio.move_on_after(seconds):
@@ -123,7 +122,7 @@ class Process:
     async def _release(self) -> None:
         try:
             await self._client.release(self.pid)
-        except Refused as error:
+        except RefusedError as error:
             raise HostError(
                 f"{self.name} (pid {self.pid}) cannot be stopped: it or a member of its group survives SIGKILL",
                 hint="is it stuck in the kernel (state D in ps), or does it run as another user?",

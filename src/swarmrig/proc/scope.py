@@ -17,7 +17,10 @@ _RUN_ID = re.compile(r"[0-9a-z]{8,32}")
 
 
 def default_state_root() -> Path:
-    """${SWARMRIG_STATE_DIR:-${XDG_STATE_HOME:-~/.local/state}/swarmrig}; relative XDG paths are ignored, as XDG says."""
+    """${SWARMRIG_STATE_DIR:-${XDG_STATE_HOME:-~/.local/state}/swarmrig}
+
+    A relative XDG_STATE_HOME is ignored, as the XDG base directory specification wants it.
+    """
     chosen = os.environ.get("SWARMRIG_STATE_DIR")
     if chosen:
         return Path(chosen).absolute()

@@ -16,7 +16,7 @@ import anyio
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError
 from swarmrig.proc import rescue
-from swarmrig.proc.client import Client, Refused, open_client
+from swarmrig.proc.client import Client, RefusedError, open_client
 from swarmrig.proc.failures import LeftoverError, spawn_error
 from swarmrig.proc.journal import Journal
 from swarmrig.proc.process import Process, StopLadder
@@ -99,9 +99,10 @@ class Spawner:
         with ExitStack() as files:
             given = _streams(files, fds or {}, stdout, errors)
             process = await self._spawn(
-                words, name, given, env, cwd or self.scope.run_directory, file_size_limit, errors
+                words, name, given, env, (cwd or self.scope.run_directory).absolute(), file_size_limit, errors
             )
         try:
+            self._log(process)
             yield process
         finally:
             await process._stop(polite, stop)
@@ -120,7 +121,7 @@ class Spawner:
         """Run a short command to its end. A failing command is a result; one that cannot be started, or that
         does not end within `deadline_s`, raises HostError (and is killed). stdin is /dev/null."""
         self._serial += 1
-        name = name or os.path.basename(os.fspath(argv[0]))
+        name = name or Path(argv[0]).name
         base = self.scope.temporary_directory / f"run-{self._serial}"
         out, err = base.with_suffix(".stdout"), base.with_suffix(".stderr")
         try:
@@ -162,9 +163,8 @@ class Spawner:
         }
         try:
             pid, start = await self._client.spawn(order, list(given.values()))
-        except Refused as error:
+        except RefusedError as error:
             raise spawn_error(name, os.fsdecode(path), str(cwd), words, error.number, error.stage) from None
-        self._log(f"{name}[{pid}]: {shlex.join(argv)}")
         return Process(self._client, name=name, argv=argv, pid=pid, start=start, stderr=stderr)
 
     def _default_stderr(self, name: str) -> Path:
@@ -172,9 +172,13 @@ class Spawner:
         directory.mkdir(mode=0o700, exist_ok=True)
         return directory / (re.sub(r"[^\w.-]", "_", name) + ".stderr.log")
 
-    def _log(self, line: str) -> None:
-        with self._commands.open("a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(line + "\n")
+    def _log(self, process: Process) -> None:
+        line = f"{process.name}[{process.pid}]: {shlex.join(process.argv)}\n"
+        try:
+            with self._commands.open("a", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(line)
+        except OSError as error:
+            raise HostError(f"cannot write {self._commands}: {error.strerror}") from error
 
 
 @asynccontextmanager
@@ -243,9 +247,10 @@ def _find(program: bytes, path: str, cwd: Path) -> bytes:
     """
     if b"/" in program:
         return program
-    candidates = [os.path.join(os.fsencode(cwd), os.fsencode(entry or "."), program) for entry in path.split(":")]
-    found = [file for file in candidates if os.path.isfile(file)]
-    return next((file for file in found if os.access(file, os.X_OK)), found[0] if found else program)
+    candidates = [cwd / (entry or ".") / os.fsdecode(program) for entry in path.split(":")]
+    found = [file for file in candidates if file.is_file()]
+    best = next((file for file in found if os.access(file, os.X_OK)), found[0] if found else None)
+    return os.fsencode(best) if best else program
 
 
 def _overdue(process: Process, deadline_s: float) -> HostError:

@@ -1,10 +1,11 @@
 """Remove what a run has left: processes, links, network namespaces, files.
 
-# ruff: noqa: PTH (pathlib costs 10 ms of the guardian's start)
-
 Used by the guardian at the end of a run, by `clean` when both rig and guardian were killed, and by the rig
 when its guardian was. Imported late and only then: it may cost milliseconds.
 """
+
+# ruff: noqa: PTH100, PTH108, PTH112, PTH114, PTH118
+# (pathlib and contextlib would add 10 ms to the guardian's start)
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from swarmrig.proc import netlink, probe
+from swarmrig.proc.place import remove_tree
 
 if TYPE_CHECKING:
     from swarmrig.proc.guardian import Guardian
@@ -30,9 +32,10 @@ MNT_DETACH = 2
 
 
 class Removed:
-    """What was found and removed; `remaining` is what could not be."""
+    """What was found and removed; `remaining` is what could not be. With `dry_run` nothing is touched."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, dry_run: bool = False) -> None:
+        self.dry_run = dry_run
         self.processes: list[str] = []
         self.links: list[str] = []
         self.namespaces: list[str] = []
@@ -46,7 +49,7 @@ class Removed:
         return found + [f"not removable: {thing}" for thing in self.remaining]
 
     def record(self) -> dict[str, list[str]]:
-        return dict(vars(self))
+        return {name: things for name, things in vars(self).items() if name != "dry_run"}
 
 
 def read_journal(path: str) -> list[dict[str, Any]]:
@@ -73,6 +76,9 @@ def kill_all(targets: Callable[[], Iterable[int]], removed: Removed, *, deadline
     seen: set[tuple[int, int]] = set()
     while True:
         running = [(pid, found.start) for pid in targets() if (found := probe.stat(pid)) and found.state not in "ZX"]
+        if removed.dry_run:
+            removed.processes += [f"{pid} ({probe.command(pid)})" for pid, _ in running]
+            return
         if not running or time.monotonic() > end:
             removed.remaining += [f"process {pid} ({probe.command(pid)})" for pid, _ in running]
             return
@@ -127,7 +133,8 @@ def _remove_links(names: set[str], run_id: str, removed: Removed) -> None:
         return
     for link in found:
         try:
-            netlink.delete(link)
+            if not removed.dry_run:
+                netlink.delete(link)
             removed.links.append(link.name)
         except OSError as error:
             removed.remaining.append(f"link {link.name}: {error.strerror}")
@@ -137,10 +144,11 @@ def _remove_namespace(name: str, run_id: str, removed: Removed) -> None:
     path = os.path.join(NETNS_DIRECTORY, name)
     if "/" in name or not name.startswith(namespace_prefix(run_id)) or not os.path.lexists(path):
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.umount2(os.fsencode(path), MNT_DETACH)  # fails when killed before the mount: the file goes all the same
     try:
-        os.unlink(path)
+        if not removed.dry_run:
+            # Fails when the rig was killed before the mount: the file goes all the same.
+            ctypes.CDLL(None).umount2(os.fsencode(path), MNT_DETACH)
+            os.unlink(path)
         removed.namespaces.append(name)
     except OSError as error:
         removed.remaining.append(f"network namespace {name}: {error.strerror}")
@@ -152,7 +160,9 @@ def _remove_path(path: str, roots: Iterable[str], removed: Removed) -> None:
     if not any(real.startswith(os.path.realpath(root) + os.sep) for root in roots) or not os.path.lexists(real):
         return
     try:
-        if os.path.isdir(real) and not os.path.islink(real):
+        if removed.dry_run:
+            pass
+        elif os.path.isdir(real) and not os.path.islink(real):
             shutil.rmtree(real)
         else:
             os.unlink(real)
@@ -181,7 +191,7 @@ def drop_state(place: Place, run_directory: str, *, keep: bool = False) -> None:
     if os.path.isdir(run_directory):
         _try(lambda: shutil.copyfile(place.journal_path, os.path.join(run_directory, "journal.jsonl")))
     if not keep:
-        shutil.rmtree(place.directory, ignore_errors=True)
+        remove_tree(place.directory)
 
 
 def end_of_run(guardian: Guardian, place: Place, run_directory: str) -> None:
