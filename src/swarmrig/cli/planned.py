@@ -73,7 +73,7 @@ def _node_json(plan: RunPlan, node: NodePlan) -> dict[str, Any]:
         "ip": device.ip,
         "link": device.link,
         "target_ip": plan.target_ip(node.spec),
-        "command": list(node.command),
+        "command": _command(plan, node),
         "capabilities": sorted(node.capabilities),
         "details": jsonable(node.details),
         "build": list(node.spec.firmware.build or ()),
@@ -89,16 +89,19 @@ def _node_lines(plan: RunPlan, node: NodePlan) -> Iterator[str]:
     if spec.firmware.build:
         yield f"    $ {shlex.join(spec.firmware.build)}"
     if node.command:
-        yield f"    $ {_command(node.command)}"
+        yield f"    $ {' '.join(map(_quoted, _command(plan, node)))}"
 
 
-def _command(command: tuple[str, ...]) -> str:
-    """Quoted for a shell, but with the `{placeholders}` that only launch can fill left readable."""
-    return " ".join(word if "{" in word and shlex.quote(word.translate(_BRACES)) == word.translate(_BRACES)
-                    else shlex.quote(word) for word in command)  # fmt: skip
+def _command(plan: RunPlan, node: NodePlan) -> list[str]:
+    """The command as far as it is known before launch: places in the run directory stay `{placeholders}`."""
+    mac = plan.network.device(node.spec.id).mac
+    return [word.replace("{mac}", mac) for word in node.command]
 
 
-_BRACES = str.maketrans({"{": "_", "}": "_"})
+def _quoted(word: str) -> str:
+    """As a shell needs it, but with placeholders left readable."""
+    bare = word.replace("{", "_").replace("}", "_")
+    return word if shlex.quote(bare) == bare else shlex.quote(word)
 
 
 def _network_lines(plan: RunPlan) -> Iterator[str]:
