@@ -14,7 +14,7 @@ def test_all_booted_is_decided_early(swarm, judged):
     assert swarm.judge(AllNodesBoot, final=False) is None
     swarm.booted("s2")
     judgement = judged(swarm.judge(AllNodesBoot, final=False), Outcome.PASS)
-    assert [str(item) for item in judgement.evidence][0] == "nodes/coord/console.log:1 (boot marker)"
+    assert str(judgement.evidence[0]) == "nodes/coord/console.log:1 (boot marker)"
 
 
 def test_one_node_silent(swarm, judged):

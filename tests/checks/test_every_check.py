@@ -94,7 +94,7 @@ def a_run(swarm_of):
     swarm.booted()
     for node in swarm.ids:
         swarm.line(node, f"I (2) tdm: TDM slot={swarm.number(node)} of 3")
-    for superframe in range(0, 400):
+    for superframe in range(400):
         swarm.beacon(superframe * 50 * MS, superframe)
         for node in swarm.ids:
             slot_ns = (50 * swarm.number(node) * MS + 12 * MS) // 3

@@ -32,11 +32,11 @@ def junit(record: RunRecord) -> str:
         suite.add_testcase(_nothing_checked(record, strict))
     for number, failure in enumerate(record.failures, start=1):
         suite.add_testcase(_rig_failure(record, number, failure))
-    suite.update_statistics()
-    suite.time = round(record.run_ns / NS_PER_S, 3)
     document = JUnitXml("swarmrig")
     document.append(suite)
     document.update_statistics()
+    # Checks judge one run together, so the time belongs to the suite and not to its cases.
+    suite.time = document.time = round(record.run_ns / NS_PER_S, 3)
     body: bytes = document.tostring()
     return '<?xml version="1.0" encoding="utf-8"?>\n' + body.decode() + "\n"
 
