@@ -196,9 +196,11 @@ def _reference_image(spec: NodeSpec, machine: Machine) -> Path:
     from swarmrig.nodes.qemu.firmware import firmware_path
 
     try:
-        return Path(firmware_path(machine.name, spec.firmware.variant))
-    except (ValueError, KeyError, FileNotFoundError) as error:
-        raise NodeError(spec.id, str(error.args[0] if error.args else error)) from error
+        return firmware_path(machine.name, spec.firmware.variant)
+    except HostError as error:
+        if spec.firmware.variant is None:
+            raise
+        raise NodeError(spec.id, error.message, hint=error.hint) from error
 
 
 def _load(machine: Machine, options: QemuOptions) -> str:
