@@ -200,3 +200,11 @@ def test_any_facts_are_judged_without_an_exception(swarm_of, name, facts, now):
     assert len(judgement.evidence) <= 8
     if judgement.outcome is Outcome.PASS:
         assert judgement.evidence
+
+
+@pytest.mark.parametrize(("name", "field"), [("console", "within"), ("network_partitioned_recovery", "within")])
+def test_durations_are_read_and_written_with_their_unit(name, field):
+    model = REGISTRY.check(name).params_model
+    params = model.model_validate({**PARAMS.get(name, {}), field: "1.5s"})
+    assert params.model_dump()[field] == 1_500_000_000
+    assert params.model_dump(mode="json")[field] == "1500ms"

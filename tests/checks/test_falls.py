@@ -56,8 +56,6 @@ def test_a_csi_frame_is_no_vitals(swarm, judged):
 def test_no_such_node(swarm, judged):
     swarm.line("s2", FALL)
     judged(swarm.judge(FallDetectedByNode, node=9), Outcome.INCONCLUSIVE, "no node with number 9")
-    with pytest.raises(ValueError, match=r"no node has number 9, there are \[0, 1, 2\]"):
-        FallDetectedByNode.resolve({"node": 9}, swarm.context)
 
 
 @pytest.mark.parametrize("value", [-1, 256, "two", None])

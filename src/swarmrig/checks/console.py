@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -100,15 +100,6 @@ class Console:
         self._within_ns = within
         self._unknown: list[str] = []
         self._nodes = {name: _Searched() for name in self._chosen(node, nodes)}
-
-    @staticmethod
-    def resolve(params: dict[str, Any], context: CheckContext) -> str:
-        """What will be judged; ValueError when a node does not exist."""
-        check = Console(context, **params)
-        if check._unknown:
-            known = listed(node.id for node in context.scenario.nodes)
-            raise ValueError(f"unknown node {listed(check._unknown)}, there are {known}")
-        return f"console of {listed(check._nodes)}: {check._wanted()}"
 
     def observe(self, fact: Fact) -> None:
         if isinstance(fact, NodeChange) and fact.node in self._nodes:

@@ -19,6 +19,7 @@ from swarmrig.model.verdict import Evidence, Judgement, Outcome
 class ExitParams(Params):
     """The node, and the exit code or the signal that is expected; exit code 0 without either."""
 
+    bare: ClassVar[str | None] = "node"
     node: str | int
     code: int | None = Field(default=None, ge=0, le=255)
     signal: int | None = Field(default=None, ge=1, le=64)
@@ -62,14 +63,6 @@ class Exit:
         self._signal = signal
         self._exited: NodeChange | None = None
         self._last: NodeChange | None = None
-
-    @staticmethod
-    def resolve(params: dict[str, Any], context: CheckContext) -> str:
-        """What will be judged; ValueError when the node does not exist."""
-        check = Exit(context, **params)
-        if not check._known:
-            raise ValueError(f"unknown node {check._name!r}")
-        return f"{check._name} ends with {check._wanted}"
 
     def observe(self, fact: Fact) -> None:
         if isinstance(fact, NodeChange) and fact.node == self._name:

@@ -41,14 +41,6 @@ class FallDetectedByNode:
         self._lines = 0
         self._vitals = 0
 
-    @staticmethod
-    def resolve(params: dict[str, int], context: CheckContext) -> str:
-        """What will be judged; ValueError when the scenario has no such node."""
-        numbers = sorted(node.number for node in context.scenario.nodes)
-        if params["node"] not in numbers:
-            raise ValueError(f"no node has number {params['node']}, there are {numbers}")
-        return f"node {params['node']} reports a fall"
-
     def observe(self, fact: Fact) -> None:
         if isinstance(fact, ConsoleLine):
             if fact.node == self._node:

@@ -77,7 +77,7 @@ class Frames:
 
     @staticmethod
     def resolve(params: dict[str, Any], context: CheckContext) -> str:
-        """What will be judged; ValueError when the link or the node does not exist."""
+        """What will be judged, for the plan; ValueError when the link or the node does not exist."""
         check = Frames(context, **params)
         if check._missing:
             raise ValueError(check._missing)

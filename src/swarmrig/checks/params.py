@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from swarmrig.model.units import parse_duration_ns
+from swarmrig.model.units import format_duration, parse_duration_ns
 
 DurationNs = Annotated[
     int,
     BeforeValidator(parse_duration_ns),
+    PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}], "examples": ["500ms", "2s"]}),
 ]
 """`10s`, `500ms` or a number of seconds in the file; ns in the check."""
