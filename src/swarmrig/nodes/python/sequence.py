@@ -18,6 +18,8 @@ CLOSE = 64
 """A number that cannot be late (seen before, or older than the first) and is further behind than this is a restart."""
 RESTART_RUN = 3
 """So many numbers that cannot be late, each after the one before, are a restart too."""
+MAX_GAP = 1 << 24
+"""A longer jump ahead (ten days of frames at 20 Hz) is a restart with another first number, not a loss."""
 RUN_SKIP = 8
 """A run goes on when up to this many numbers less one are lost in it."""
 
@@ -83,7 +85,7 @@ class SequenceTracker:
             self._highest, self._seen, self._span = number, 1, 1
             return Arrival.FIRST
         ahead = (number - self._highest) % _MODULUS
-        if 0 < ahead < _MODULUS // 2:
+        if 0 < ahead <= MAX_GAP:
             return self._advance(number, ahead)
         return self._look_back(number, (self._highest - number) % _MODULUS)
 
