@@ -7,6 +7,7 @@ Frames cross access wires and forwarders at once; only links take time.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
 from heapq import heappop
@@ -50,6 +51,22 @@ class Wire:
 
     def towards(self, end: str) -> Direction:
         return self.backward if end == self.plan.a else self.forward
+
+    def counters(self) -> dict[str, object]:
+        """Both directions, and their sums."""
+        forward, backward = self.forward.counters(), self.backward.counters()
+        drops = {
+            fate: forward.drops.get(fate, 0) + backward.drops.get(fate, 0)
+            for fate in {**forward.drops, **backward.drops}
+        }
+        return {
+            "frames": forward.frames + backward.frames,
+            "bytes": forward.byte_count + backward.byte_count,
+            "delivered": forward.delivered + backward.delivered,
+            "drops": drops,
+            "forward": dataclasses.asdict(forward),
+            "backward": dataclasses.asdict(backward),
+        }
 
 
 class Engine:
@@ -119,7 +136,7 @@ class Engine:
 
     def frames_under_way(self) -> int:
         """Frames that are on some link now."""
-        arrivals = {each._deliver for wire in self.wires.values() for each in (wire.forward, wire.backward)}
+        arrivals = {each.receiver for wire in self.wires.values() for each in (wire.forward, wire.backward)}
         return sum(entry[2] in arrivals for entry in self._agenda.heap)
 
     def _wire_of(self, device: str) -> Wire:

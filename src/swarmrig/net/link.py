@@ -13,6 +13,7 @@ import itertools
 import random
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from heapq import heappush
 
 from swarmrig.model.network import Fate, Impairment
@@ -31,6 +32,19 @@ _WORDS = struct.Struct(f"<{BLOCK}I")
 _ONE = 1 << 32
 _BYTE_NS = 8_000_000_000
 """Nanoseconds that a byte takes at 1 bit/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """One direction of a link up to now: frames + duplicates = delivered + all drops + under way."""
+
+    frames: int
+    byte_count: int
+    delivered: int
+    duplicates: int
+    under_way: int
+    drops: dict[str, int]
+    """By Fate value; an overrun is one, too."""
 
 
 class Agenda:
@@ -102,6 +116,11 @@ class Direction:
         self._deliver = deliver
 
     @property
+    def receiver(self) -> Receiver:
+        """Who takes the frames at the far end; its entries in the agenda are the frames under way."""
+        return self._deliver
+
+    @property
     def frames(self) -> int:
         """Frames that have entered: the next one's ordinal."""
         return self._base + self._index
@@ -163,26 +182,20 @@ class Direction:
         if self._record is not None:
             self._record((t_ns, self._peer_interface, frame, Fate.OVERRUN.value))
 
-    def pending(self) -> int:
-        """Frames that are under way now."""
-        return sum(entry[2] == self._deliver for entry in self._heap)
-
-    def counters(self) -> dict[str, object]:
-        """What has happened so far; `delivered` includes duplicates, but nothing that is still under way."""
-        frames = self.frames
-        dropped = sum(self.drops.values())
-        pending = self.pending()
+    def counters(self) -> Counters:
+        """What has happened so far."""
         drops = {fate.value: count for fate, count in self.drops.items()}
         if self.overruns:
             drops[Fate.OVERRUN.value] = self.overruns
-        return {
-            "frames": frames,
-            "bytes": self.byte_count,
-            "delivered": frames + self.duplicates - dropped - self.overruns - pending,
-            "duplicates": self.duplicates,
-            "pending": pending,
-            "drops": drops,
-        }
+        under_way = sum(entry[2] == self._deliver for entry in self._heap)
+        return Counters(
+            frames=self.frames,
+            byte_count=self.byte_count,
+            delivered=self.frames + self.duplicates - sum(drops.values()) - under_way,
+            duplicates=self.duplicates,
+            under_way=under_way,
+            drops=drops,
+        )
 
     def _nobody(self, t_ns: int, frame: bytes) -> None:
         """The far end as long as nothing is connected to it."""

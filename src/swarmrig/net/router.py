@@ -76,6 +76,7 @@ class Router:
 
     def __init__(self, plan: RouterPlan, egresses: Mapping[str, Direction], agenda: Agenda) -> None:
         """`egresses`: by link name, the direction away from the router."""
+        self.name = plan.name
         self._agenda = agenda
         self.interfaces = tuple(
             Interface(

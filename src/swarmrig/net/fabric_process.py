@@ -1,0 +1,150 @@
+"""The network process: `python -m swarmrig.net.fabric_process CONTROL_FD PLAN DIRECTORY`.
+
+Runs the network of PLAN (JSON, see plan_file) in real time, with its captures in DIRECTORY, and obeys the control
+socket; ends when that is closed. It says nothing unasked; should it die, its traceback is on stderr.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import select
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from swarmrig.net.control import MAX_DESCRIPTORS, ControlError, MessageBuffer, encode
+from swarmrig.net.engine import Engine
+from swarmrig.net.loop import FabricLoop
+from swarmrig.net.pcapng import CaptureWriter
+from swarmrig.net.plan_file import load_plan
+
+_READ_SIZE = 1 << 16
+_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_GARBAGE_THRESHOLD = 50_000
+"""Allocations between collections: the hot path makes many tuples and no cycles."""
+
+
+class Controller:
+    """The process's end of the control socket: requests in, one answer each, in any order."""
+
+    def __init__(self, sock: socket.socket, loop: FabricLoop) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._loop = loop
+        self._buffer = MessageBuffer()
+        self._descriptors: deque[int] = deque()
+        self._output = bytearray()
+        self._commands: dict[str, Callable[[dict[str, Any]], object]] = {
+            "attach": self._attach,
+            "start": lambda message: loop.start(message["start_ns"]),
+            "set_link": self._set_link,
+            "statistics": lambda _: loop.statistics(),
+            "flush": lambda _: loop.flush(),
+        }
+        loop.watch(sock.fileno(), _IN, self._react)
+
+    def _react(self, events: int) -> None:
+        if events & _OUT:
+            self._write()
+        if events & ~_OUT:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, _READ_SIZE, MAX_DESCRIPTORS)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        self._descriptors.extend(descriptors)
+        if not data:
+            self._loop.stopped = True
+            return
+        for message in self._buffer.feed(data):
+            self._obey(message)
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        number = message.get("id")
+        name = str(message.get("do"))
+        try:
+            if name == "settle":
+                deadline_ns = self._loop.now_ns() + message["deadline_ns"]
+                self._loop.settle(deadline_ns, lambda settled: self._send({"id": number, "ok": settled}))
+            elif name in self._commands:
+                self._send({"id": number, "ok": self._commands[name](message)})
+            else:
+                self._send({"id": number, "error": f"unknown command {name!r}"})
+        except (ValueError, LookupError, TypeError, OSError, StopIteration) as error:
+            self._send({"id": number, "error": str(error) or repr(error)})
+
+    def _attach(self, message: dict[str, Any]) -> None:
+        for device in message["devices"]:
+            self._loop.attach(device, self._descriptors.popleft())
+
+    def _set_link(self, message: dict[str, Any]) -> int:
+        now = self._loop.now_ns()
+        self._loop.engine.set_link(now, message["link"], message["changes"], message.get("direction"))
+        return now
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            data = encode(message)
+        except (ControlError, TypeError, ValueError) as error:  # a report of a Python node may hold anything
+            data = encode({"id": message["id"], "error": f"the answer cannot be sent: {error}"})
+        self._output += data
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            while self._output:
+                del self._output[: self._socket.send(self._output)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._loop.stopped = True
+            return
+        self._loop.rewatch(self._socket.fileno(), _IN | _OUT if self._output else _IN)
+
+
+def serve(control: socket.socket, plan_path: Path, directory: Path) -> None:
+    """Run until the control socket is closed."""
+    plan = load_plan(plan_path.read_text(encoding="utf-8"))
+    captures = {
+        link.name: CaptureWriter(directory / f"{link.name}.pcapng", (link.a, link.b))
+        for link in plan.links
+        if link.capture
+    }
+    engine = Engine(plan, captures={name: capture.record for name, capture in captures.items()})
+    loop = FabricLoop(engine, captures)
+    try:
+        Controller(control, loop)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_THRESHOLD, 20, 100)
+        loop.run()
+    finally:
+        loop.close()
+        for capture in captures.values():
+            capture.flush()
+            capture.close()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit code 0 after an orderly end, 1 with a traceback otherwise."""
+    control_fd, plan_path, directory = argv
+    # Ctrl-C in a terminal reaches the whole process group; the rig decides when the network ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with socket.socket(fileno=int(control_fd)) as control:
+        serve(control, Path(plan_path), Path(directory))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,228 @@
+"""The real-time driver of the engine: one thread, epoll and a timer.
+
+Each round: live through what is due, then stamp and take in what devices have sent. So run times never go back,
+neither in the engine nor in a capture.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from swarmrig.model.network import PortKind
+from swarmrig.net.engine import Engine
+from swarmrig.net.pcapng import CaptureWriter
+from swarmrig.net.ports import PacketPort, Port, StreamPort, TapPort
+from swarmrig.net.timer import Timer
+
+FLUSH_NS = 200_000_000
+FLUSH_FRAMES = 1024
+SETTLE_CHECK_S = 0.002
+
+_PORTS: Mapping[PortKind, Callable[..., Port]] = {
+    PortKind.PACKET: PacketPort,
+    PortKind.STREAM: StreamPort,
+    PortKind.TAP: TapPort,
+}
+_READ = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
+
+
+class FabricLoop:
+    """Runs the engine of one network until `stopped` is set by a command."""
+
+    def __init__(self, engine: Engine, captures: Mapping[str, CaptureWriter]) -> None:
+        self.engine = engine
+        self.captures = captures
+        self.ports: dict[str, Port] = {}
+        self.start_ns: int | None = None
+        self.stopped = False
+        self._epoll = select.epoll()
+        self._timer = Timer()
+        self._armed_ns: int | None = None
+        self._fired = False
+        """The timer has fired and was not set since: it must be, before epoll may block."""
+        self._by_fd: dict[int, str] = {}
+        self._streams: list[StreamPort] = []
+        self._others: dict[int, Callable[[int], None]] = {}
+        self._flush_due_ns = 0
+        self._unflushed = 0
+        self._dirty = False
+        self._settling: list[tuple[int, Callable[[bool], None]]] = []
+        self._epoll.register(self._timer.fileno(), select.EPOLLIN)
+
+    def close(self) -> None:
+        for port in self.ports.values():
+            if port.attached:
+                port.close()
+        self._timer.close()
+        self._epoll.close()
+
+    def watch(self, fd: int, events: int, react: Callable[[int], None]) -> None:
+        """Call `react(events)` when a foreign descriptor (the control socket) is ready."""
+        self._others[fd] = react
+        self._epoll.register(fd, events)
+
+    def rewatch(self, fd: int, events: int) -> None:
+        self._epoll.modify(fd, events)
+
+    def attach(self, device: str, fd: int) -> None:
+        """Connect a device to the descriptor, which now belongs to the loop; a former one is closed."""
+        plan = self.engine.plan.device(device)
+        if plan.port not in _PORTS:
+            raise ValueError(f"device {device} has no port: it is a Python node")
+        old = self.ports.get(device)
+        if old is not None and old.attached:
+            self._detach(old)
+        port = _PORTS[plan.port](fd, self.engine.egress(device), self.engine.ingress(device))
+        self.ports[device] = port
+        self.engine.attach(device, port.deliver)
+        self._by_fd[fd] = device
+        if isinstance(port, StreamPort):
+            self._streams.append(port)
+        if self.start_ns is not None:
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def start(self, start_ns: int) -> None:
+        """Let time run: `start_ns` is the reading of CLOCK_MONOTONIC at run time 0."""
+        if self.start_ns is not None:
+            raise ValueError("the network runs already")
+        self.start_ns = start_ns
+        for fd in self._by_fd:
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def now_ns(self) -> int:
+        """Run time; 0 before the start."""
+        return 0 if self.start_ns is None else max(time.monotonic_ns() - self.start_ns, self.engine.now_ns)
+
+    def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:
+        """Call `done(True)` once nothing is under way or unread, `done(False)` at the deadline (run time)."""
+        self._settling.append((deadline_ns, done))
+
+    def flush(self) -> None:
+        """Write everything recorded so far to the captures."""
+        for capture in self.captures.values():
+            capture.flush()
+        self._unflushed = 0
+        self._dirty = False
+
+    def capture_errors(self) -> list[str]:
+        return [capture.failure for capture in self.captures.values() if capture.failure is not None]
+
+    def run(self) -> None:
+        """Live until `stopped`."""
+        while not self.stopped:
+            ready = self._epoll.poll(self._wait())
+            self._round(ready)
+        self.flush()
+
+    def _round(self, ready: list[tuple[int, int]]) -> None:
+        now = self.now_ns()
+        moved = self._advance(now)
+        frames = 0
+        by_fd, ports = self._by_fd, self.ports
+        for fd, events in ready:
+            device = by_fd.get(fd)
+            if device is None:
+                self._react(fd, events)
+                continue
+            port = ports[device]
+            if events & _READ:
+                frames += port.read(now)
+            if events & select.EPOLLOUT:
+                port.write()
+            if not port.attached:
+                self._detach(port)
+        if self._advance(now) or moved or frames:
+            self._unflushed += frames
+            if not self._dirty:
+                self._dirty = True
+                self._flush_due_ns = now + FLUSH_NS
+        if self._dirty and (self._unflushed >= FLUSH_FRAMES or now >= self._flush_due_ns):
+            self.flush()
+        if self._streams:
+            self._watch_backlogs()
+        if self._settling:
+            self._check_settled(now, idle=not frames)
+
+    def _advance(self, now: int) -> bool:
+        due = self.engine.next_ns()
+        if due is None or due > now or self.start_ns is None:
+            return False
+        self.engine.advance(now)
+        return True
+
+    def _watch_backlogs(self) -> None:
+        """Have epoll report room for those streams that something waits for."""
+        for port in self._streams:
+            if port.attached:
+                self._epoll.modify(port.fileno(), select.EPOLLIN | (select.EPOLLOUT if port.wants_write() else 0))
+
+    def _check_settled(self, now: int, idle: bool) -> None:
+        settled = idle and not self.engine.frames_under_way()
+        waiting, self._settling = self._settling, []
+        for deadline_ns, done in waiting:
+            if settled or now >= deadline_ns:
+                done(settled)
+            else:
+                self._settling.append((deadline_ns, done))
+
+    def _wait(self) -> float | None:
+        """How long epoll may block; the timer is armed for what is due while it does."""
+        if self.start_ns is None:
+            return None
+        due = self.engine.next_ns()
+        if self._dirty and (due is None or due > self._flush_due_ns):
+            due = self._flush_due_ns
+        if due is None:
+            if self._fired:
+                self._timer.set(0)
+                self._fired = False
+        elif due <= self.now_ns():
+            return 0
+        elif self._armed_ns is None or due < self._armed_ns:
+            self._timer.set(self.start_ns + due)
+            self._armed_ns = due
+            self._fired = False
+        return SETTLE_CHECK_S if self._settling else None
+
+    def _react(self, fd: int, events: int) -> None:
+        if fd == self._timer.fileno():
+            self._armed_ns = None
+            self._fired = True
+        else:
+            self._others[fd](events)
+
+    def _detach(self, port: Port) -> None:
+        """The device's far side is gone; what is sent to it from now on is lost without a trace on the wire."""
+        del self._by_fd[port.fileno()]
+        if self.start_ns is not None:
+            self._epoll.unregister(port.fileno())
+        port.close()
+
+    def statistics(self) -> dict[str, Any]:
+        """See `Fabric.statistics`."""
+        nodes = self.engine.nodes
+        return {
+            "now_ns": self.now_ns(),
+            "cpu_s": time.process_time(),
+            "links": {name: wire.counters() for name, wire in self.engine.wires.items()},
+            "devices": {name: _port_counters(port) for name, port in self.ports.items()},
+            "routers": {router.name: {"forwarded": router.forwarded, "drops": router.drops}
+                        for router in self.engine.routers},
+            "nodes": {name: node.report() for name, node in nodes.items()},
+            "node_failures": {name: node.failure for name, node in nodes.items() if node.failure is not None},
+            "console": {name: lines for name, node in nodes.items() if (lines := node.take_console())},
+            "capture_error": "; ".join(self.capture_errors()) or None,
+        }  # fmt: skip
+
+
+def _port_counters(port: Port) -> dict[str, Any]:
+    return {
+        "attached": port.attached,
+        "received": port.received,
+        "sent": port.sent,
+        "malformed": port.malformed,
+        "missed": port.missed,
+    }
