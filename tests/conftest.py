@@ -13,6 +13,7 @@ import inspect
 import os
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def nothing_left_behind(request, places):
     temporary, state = places
     if inspect.iscoroutinefunction(request.node.obj):
         request.node.obj = leaving_no_task(request.node.obj)
-    before = (set(probe.children(os.getpid())), descriptors(), set(os.listdir(temporary)))
+    before = (set(probe.children(os.getpid())), descriptors(), {*os.listdir(temporary), *os.listdir(state)})
     yield
     found = leftovers(before, temporary, state)
     if found:  # look again: cycles of garbage, processes that are just about to end
@@ -66,12 +67,12 @@ def nothing_left_behind(request, places):
 
 
 def leftovers(before, temporary, state):
-    children, fds, files = before
+    children, fds, names_before = before
     found = [f"process {pid}: {probe.command(pid)}" for pid in probe.children(os.getpid()) if lives(pid, children)]
     found += [f"descriptor {fd}: {what}" for fd, what in descriptors().items() if fds.get(fd) != what]
-    found += [f"temporary file {temporary / name}" for name in os.listdir(temporary) if name not in files]
+    found += [f"temporary file {temporary / name}" for name in os.listdir(temporary) if name not in names_before]
     runs = os.listdir(state)
-    found += [f"state directory {state / run}" for run in runs if is_dead(state / run)]
+    found += [f"state directory {state / run}" for run in runs if run not in names_before and is_dead(state / run)]
     alive = {run[:6] for run in runs}
     found += [f"link {name}" for name in names("/sys/class/net", "sr") if name[2:8] not in alive]
     return found + [f"namespace {n}" for n in names("/run/netns", "swarmrig-") if n[9:15] not in alive]
@@ -83,10 +84,8 @@ def lives(pid, before):
         return False
     seen = probe.stat(pid)
     if seen is not None and seen.state == "Z":
-        try:
+        with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
         return False
     return seen is not None
 
