@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a process of its own."""
+"""The command line, inside the test's process (fast) or as a process of its own (real)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,48 @@ from pathlib import Path
 
 import pytest
 
+from swarmrig.cli.main import main
+
 Completed = subprocess.CompletedProcess[str]
 Swarmrig = Callable[..., Completed]
 
 
 @pytest.fixture
-def swarmrig(tmp_path: Path) -> Swarmrig:
-    """Run `swarmrig ARGUMENTS...` in an empty directory without SWARMRIG_ variables; returns when it has ended."""
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty directory, no SWARMRIG_ variables, state of our own."""
+    for name in [name for name in os.environ if name.startswith("SWARMRIG_")]:
+        monkeypatch.delenv(name)
+    state = tmp_path.parent / f"{tmp_path.name}-state"
+    work = tmp_path
+    monkeypatch.setenv("SWARMRIG_STATE_DIR", str(state))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(work)
 
-    def run(*arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Completed:
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SWARMRIG_")}
+
+@pytest.fixture
+def swarmrig(bare_environment: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Swarmrig:
+    """Call the command line here: swarmrig("plan", "smoke") -> returncode, stdout, stderr."""
+
+    def call(*arguments: str, env: Mapping[str, str] | None = None) -> Completed:
+        capfd.readouterr()
+        with monkeypatch.context() as patch:
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
+            code = main(arguments)
+        output = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, code, output.out, output.err)
+
+    return call
+
+
+@pytest.fixture
+def swarmrig_process(bare_environment: None) -> Swarmrig:
+    """The same as a process of its own."""
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None) -> Completed:
         return subprocess.run(
             [sys.executable, "-m", "swarmrig", *arguments],
-            env={**inherited, "COLUMNS": "100", **(env or {})},
-            cwd=cwd or tmp_path,
+            env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

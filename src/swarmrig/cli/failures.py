@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from swarmrig.cli.output import say
+from swarmrig.cli.output import counted, say
 from swarmrig.errors import ScenarioError, SwarmrigError
 from swarmrig.model.verdict import EXIT_INTERRUPTED
 
@@ -24,7 +24,7 @@ def report_failure(error: BaseException) -> int:
     """Say `error` on stderr and return the exit code that it means."""
     leaves = list(_leaves(error))
     if any(isinstance(leaf, KeyboardInterrupt | click.Abort) for leaf in leaves):
-        say("interrupted", stream=sys.stderr)
+        say("interrupted: there is no verdict", stream=sys.stderr)
         return EXIT_INTERRUPTED
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else EXIT_BROKEN
@@ -77,8 +77,7 @@ def _text(error: BaseException) -> str | None:
 def _scenario_text(error: ScenarioError) -> str:
     """One problem a line, as compilers print them, so that editors can jump to them."""
     lines = [str(problem) for problem in error.problems]
-    count = len(lines)
-    lines.append(f"error: {count} problem{'s' if count != 1 else ''} found")
+    lines.append(f"error: {counted(len(lines), 'problem')} found")
     if error.hint:
         lines.append(f"  hint: {error.hint}")
     return "\n".join(lines)

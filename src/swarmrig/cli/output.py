@@ -41,6 +41,11 @@ def harmless(text: str) -> str:
     return text.translate(_CONTROL)
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 check`, `2 checks`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def flush(code: int, *, broken: int) -> int:
     """See everything out at the end; a disk that takes no more output is an error, a closed pipe is none."""
     for stream in (sys.stdout, sys.stderr):

@@ -17,7 +17,6 @@ from swarmrig.cli.signals import interruption
 from swarmrig.cli.summary import summary_lines
 from swarmrig.cli.view import open_view
 from swarmrig.model.scenario import Scenario
-from swarmrig.model.verdict import EXIT_INTERRUPTED
 from swarmrig.plugins import Registry
 from swarmrig.reports.write import write_reports
 from swarmrig.runtime.plan import RunPlan, make_plan
@@ -48,14 +47,15 @@ def run_choice(choice: Choice, manner: Manner) -> int:
 
 
 async def _run(manner: Manner, registry: Registry, scenario: Scenario) -> int:
-    plan = await make_plan(scenario, registry)
+    finished: FinishedRun | None = None
     with anyio.CancelScope() as hurry:
         async with interruption(hurry) as interrupt:
-            finished = await _watched(plan, manner, interrupt)
-            write_reports(finished.record, finished.directory)
-    if hurry.cancelled_caught:
-        say(f"interrupted twice: stopped without a verdict; logs are in {manner.output_dir}", stream=sys.stderr)
-        return EXIT_INTERRUPTED
+            plan = await make_plan(scenario, registry)
+            if not interrupt.is_set():
+                finished = await _watched(plan, manner, interrupt)
+                write_reports(finished.record, finished.directory)
+    if finished is None:
+        raise KeyboardInterrupt
     _tell(finished, manner)
     return finished.record.exit_code
 

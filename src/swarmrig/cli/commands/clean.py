@@ -14,6 +14,6 @@ def command(dry_run: bool) -> int:
 
     Only needed when a run and its guardian were both killed. Live runs are never touched.
     """
-    from swarmrig.cli.cleaning import clean
+    from swarmrig.cli.cleaning import clean_up
 
-    return clean(dry_run=dry_run)
+    return clean_up(dry_run=dry_run)

@@ -20,7 +20,7 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
     from swarmrig.cli.failures import EXIT_BROKEN, describe_failure, report_failure
     from swarmrig.cli.loading import load
     from swarmrig.cli.options import Choice
-    from swarmrig.cli.output import say, say_json
+    from swarmrig.cli.output import counted, say, say_json
     from swarmrig.errors import SwarmrigError
     from swarmrig.plugins import Registry
 
@@ -39,7 +39,8 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
         if not as_json:
             for warning in scenario.warnings:
                 say(f"warning: {warning}", stream=sys.stderr)
-            say(f"{file}: ok: {scenario.name}, {len(scenario.nodes)} nodes, {len(scenario.checks)} checks")
+            size = f"{counted(len(scenario.nodes), 'node')}, {counted(len(scenario.checks), 'check')}"
+            say(f"{file}: ok: {scenario.name}, {size}")
     if as_json:
         say_json(reports)
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from swarmrig.cli.output import counted
 from swarmrig.cli.wires import describe_link
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import NodeSpec, Scenario
@@ -61,7 +62,7 @@ def network_graph(scenario: Scenario, network: NetworkPlan) -> Graph:
         for link in network.links
         if not link.access
     ]
-    title = f"{scenario.name}: {scenario.network.topology.value} of {len(scenario.nodes)} nodes"
+    title = f"{scenario.name}: {scenario.network.topology.value} of {counted(len(scenario.nodes), 'node')}"
     return Graph(title, tuple(places), tuple(wires))
 
 

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from swarmrig.cli.output import harmless
+from swarmrig.cli.output import counted, harmless
 from swarmrig.cli.view.sentences import line
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import Judgement, Outcome
@@ -41,7 +41,9 @@ class LivePicture:
 
     def __init__(self, plan: RunPlan, *, until_interrupted: bool) -> None:
         scenario = plan.scenario
-        self._title = f"{scenario.name} · {len(scenario.nodes)} nodes · seed {scenario.seed} · tier {plan.tier}"
+        self._title = (
+            f"{scenario.name} · {counted(len(scenario.nodes), 'node')} · seed {scenario.seed} · tier {plan.tier}"
+        )
         self._links = [link.name for link in plan.network.links if not link.access]
         self._faults = {fault.spec.id: (fault.description, "waiting") for fault in plan.faults}
         self._latest: deque[str] = deque(maxlen=_LATEST_EVENTS)
