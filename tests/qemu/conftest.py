@@ -1,4 +1,4 @@
-"""Real QEMU guests for the tests, and small programs that play emulators which fail."""
+"""Small programs that play emulators which fail; the healthy path is tested on the real one."""
 
 from __future__ import annotations
 
@@ -9,20 +9,36 @@ from pathlib import Path
 
 import pytest
 
+from swarmrig.model.scenario import FirmwareSpec, NodeSpec
+from swarmrig.nodes.qemu.firmware import firmware_path
+
+PRELUDE = """
+import os, signal, socket, sys, time
+console, monitor, memory = (socket.socket(fileno=fd) for fd in (3, 4, 5))
+def greet():
+    monitor.sendall(b'{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""},'
+                    b' "capabilities": []}}\\r\\n')
+def live():
+    while True:
+        signal.pause()
+"""
+
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def fake_emulator(tmp_path: Path) -> Callable[..., NodeSpec]:
+    """A node whose emulator is a Python program with `console`, `monitor` and `memory` sockets, `greet` and `live`."""
 
-
-@pytest.fixture
-def fake_emulator(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes an executable from the body of a Python program; its descriptors are numbered as the real one's."""
-
-    def make(body: str) -> Path:
-        path = tmp_path / "qemu-system-riscv32"
-        path.write_text(f"#!{sys.executable} -IS\nimport os, signal, socket, sys, time\n{textwrap.dedent(body)}")
+    def make(body: str, node_id: str = "n1", number: int = 1, **options: object) -> NodeSpec:
+        path = tmp_path / node_id / "qemu-system-riscv32"
+        path.parent.mkdir()
+        path.write_text(f"#!{sys.executable} -IS\n{PRELUDE}{textwrap.dedent(body)}")
         path.chmod(0o755)
-        return path
+        return NodeSpec(
+            id=node_id,
+            number=number,
+            machine="generic",
+            firmware=FirmwareSpec(image=firmware_path("refnode-rv32")),
+            options={"arch": "riscv32", "qemu_machine": "virt", "machine_binary": path, **options},
+        )
 
     return make

@@ -31,6 +31,8 @@ class Console:
         """Received so far, also beyond what is logged."""
         self.first_output = anyio.Event()
         """Set at the first byte, or when the other end has closed."""
+        self.truncated = False
+        """The log has reached its limit."""
         self.failure: OSError | None = None
         """Why the log could not be written on, if so (disk full). Reading goes on."""
         self._sock = sock
@@ -40,10 +42,6 @@ class Console:
         self._loop = asyncio.get_running_loop()
         self._resume: asyncio.TimerHandle | None = None
         self._closed = False
-
-    @property
-    def truncated(self) -> bool:
-        return self.bytes > self._limit
 
     async def write(self, data: bytes) -> None:
         """Type into the console. NodeError when the guest does not take it in time."""
@@ -102,10 +100,11 @@ class Console:
         return True
 
     def _write_log(self, chunk: bytes) -> None:
-        room = self._limit - self.bytes
-        if room <= 0 or self.failure:
+        if self.truncated or self.failure:
             return
-        data = chunk if len(chunk) <= room else chunk[:room] + TRUNCATED
+        room = self._limit - self.bytes
+        self.truncated = len(chunk) > room
+        data = chunk[:room] + TRUNCATED if self.truncated else chunk
         try:
             while data:
                 data = data[os.write(self._log, data) :]
@@ -115,11 +114,11 @@ class Console:
 
 @contextmanager
 def open_console(
-    node: str, sock: socket.socket, log: Path, sink: Callable[[bytes], None], *, limit: int = LOG_LIMIT
+    node: str, sock: socket.socket, log: Path, sink: Callable[[bytes], None], *, limit: int | None = None
 ) -> Iterator[Console]:
     """Read the console behind `sock` until its end or the context's.
 
-    `sink` gets every chunk; `log` gets them raw, up to `limit` bytes and then a note that it was cut.
+    `sink` gets every chunk; `log` gets them raw, up to `limit` bytes (LOG_LIMIT) and then a note that it was cut.
     """
     try:
         fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -127,7 +126,7 @@ def open_console(
         raise HostError(f"the console log {log} cannot be written: {error.strerror}") from error
     try:
         sock.setblocking(False)
-        console = Console(node, sock, fd, sink, limit)
+        console = Console(node, sock, fd, sink, LOG_LIMIT if limit is None else limit)
         console.watch()
         try:
             yield console

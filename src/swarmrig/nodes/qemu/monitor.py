@@ -77,12 +77,23 @@ async def open_monitor(node: str, sock: socket.socket) -> AsyncIterator[Monitor]
 async def greeted(sock: socket.socket) -> None:
     """Return when the emulator's greeting can be read (it stays unread): all of its initialisation is done then.
 
-    Returns as well when the emulator has closed the connection, which means that it has ended.
+    Never returns when the emulator closes the connection instead: it is ending, and its end says more.
     """
+    sock.setblocking(False)
     loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(sock, readable.set)
+    greeting: asyncio.Future[None] = loop.create_future()
+
+    def on_readable() -> None:
+        loop.remove_reader(sock)
+        try:
+            something = sock.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return
+        if something and not greeting.done():
+            greeting.set_result(None)
+
+    loop.add_reader(sock, on_readable)
     try:
-        await readable.wait()
+        await greeting
     finally:
         loop.remove_reader(sock)
