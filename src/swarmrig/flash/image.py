@@ -6,6 +6,7 @@ the file system can share blocks, else copied in the kernel with its holes kept.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ PFLASH_ERASED_BYTES = 256 * 1024
 """How much of a pflash image is really written: the erase sector that holds the partition table and NVS."""
 PART_OFFSETS = {"bootloader": 0x0, "partition-table": 0x8000, "ota-data": 0xF000, "app": 0x20000}
 """Where the parts of an ESP32-S3/C3 application go."""
+
+_TEMPORARY = itertools.count()
 
 
 class FlashError(ValueError):
@@ -134,6 +137,7 @@ def check_image(
     ]
 
 
+@lru_cache(maxsize=8)
 def blank_content(nvs_offset: int = NVS_OFFSET, nvs_size: int = 0x6000) -> bytes:
     """Erased flash up to the end of NVS, with a partition table that says where NVS is."""
     table = [p for p in STANDARD_TABLE if p.type != TYPE_APP and not p.is_nvs and p.offset >= nvs_offset + nvs_size]
@@ -161,9 +165,8 @@ def _write_content(fd: int, content: Path | bytes, *, merged: bool) -> str:
 @contextmanager
 def _replacing(destination: Path) -> Iterator[int]:
     """A file that appears as `destination` only when the block ends without an error."""
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+    temporary = destination.with_name(f".{destination.name}.{os.getpid()}-{next(_TEMPORARY)}.part")
     try:
-        temporary.unlink(missing_ok=True)
         fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise HostError(f"the flash image {destination} cannot be written: {error.strerror}") from error
