@@ -65,8 +65,16 @@ def drawn(view_plan: RunPlan, shot: Snapshot, events=(), height: int = 60, until
             "[    1.000 s] s1           ended by itself: SIGSEGV: qemu: oh",
         ),
         (
-            Event(5 * S, "faults", "fault", {"id": "cut-1", "kind": "cut", "stage": "observed", "link": "a--b"}),
-            "[    5.000 s] faults       cut-1: observed (link a--b)",
+            Event(
+                5 * S, "faults", "fault", {"id": "cut-1", "kind": "cut", "stage": "injected", "link": "a--b", "t_ns": 5}
+            ),
+            "[    5.000 s] faults       cut-1: injected (link a--b)",
+        ),
+        (
+            Event(
+                5 * S, "faults", "fault", {"id": "cut-1", "stage": "observed", "capture": "net/a.pcapng", "frame": 3}
+            ),
+            "[    5.000 s] faults       cut-1: observed (net/a.pcapng#3)",
         ),
         (Event(9 * S, "rig", "run.stopping", {"interrupted": True}), "[    9.000 s] rig          interrupted: "),
         (Event(9 * S, "rig", "failure", {"message": "no net"}), "[    9.000 s] rig          FAILURE: no net"),
@@ -82,7 +90,7 @@ def test_console_lines_and_counters_are_not_news():
     assert sentence(Event(0, "x", "kind of a plugin", {})) is None
 
 
-@pytest.mark.parametrize("kind", ["node.started", "node.booted", "node.exited", "fault", "check", "warning"])
+@pytest.mark.parametrize("kind", ["node.started", "node.booted", "node.exited", "fault", "warning"])
 def test_events_without_data_are_told_all_the_same(kind):
     assert sentence(Event(0, "s1", kind, {}))
 
@@ -103,6 +111,17 @@ def test_json_lines_are_one_object_per_event(capsys):
     view.progress(snapshot())
     (only,) = capsys.readouterr().out.splitlines()
     assert json.loads(only) == {"t": 5, "source": "s1", "kind": "console", "data": {"line": 1, "text": 'a "b"\nc'}}
+
+
+def test_a_check_is_a_line_when_it_is_decided_and_when_it_changes(capsys):
+    view = PlainLines()
+    for judgement in (None, Judgement(Outcome.PASS, "so far"), Judgement(Outcome.PASS, "still"), None):
+        view.progress(snapshot(checks={"no_crashes": judgement, "other": None}))
+    view.progress(snapshot(checks={"no_crashes": Judgement(Outcome.FATAL, "n1 panicked")}))
+    assert capsys.readouterr().out.splitlines() == [
+        "[   12.000 s] check        no_crashes: PASS: so far",
+        "[   12.000 s] check        no_crashes: FATAL: n1 panicked",
+    ]
 
 
 def test_live_picture_shows_nodes_links_faults_and_checks():

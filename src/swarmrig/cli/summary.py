@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,12 +24,13 @@ _COLOURS = {
     Outcome.INCONCLUSIVE: "magenta",
 }
 _EVIDENCE_SHOWN = 3
+_WIDEST_LABEL = 32
 
 
 def summary_lines(finished: FinishedRun, *, colours: bool) -> Iterator[str]:
     """What to print once a run is over; the last line is the path of the results."""
     record = finished.record
-    width = max((len(result.label) for result in record.checks), default=0)
+    width = min(max((len(result.label) for result in record.checks), default=0), _WIDEST_LABEL)
     yield ""
     for result in record.checks:
         yield from _check_lines(result, width, colours)
@@ -42,11 +44,15 @@ def summary_lines(finished: FinishedRun, *, colours: bool) -> Iterator[str]:
 
 
 def _check_lines(result: CheckResult, width: int, colours: bool) -> Iterator[str]:
+    """What passed has one pointer to its evidence, what did not has more, with notes."""
     judgement = result.judgement
-    yield f"{_outcome(judgement.outcome, colours)} {result.label:<{width}}  {harmless(judgement.message)}"
-    if judgement.outcome is not Outcome.PASS:
-        for evidence in judgement.evidence[:_EVIDENCE_SHOWN]:
-            yield f"{'':<13} {'':<{width}}  see {harmless(str(evidence))}"
+    line = f"{_outcome(judgement.outcome, colours)} {result.label:<{width}}  {harmless(judgement.message)}"
+    if judgement.outcome is Outcome.PASS:
+        yield line + "".join(f" ({harmless(str(replace(first, note='')))})" for first in judgement.evidence[:1])
+        return
+    yield line
+    for evidence in judgement.evidence[:_EVIDENCE_SHOWN]:
+        yield f"{'':<13} {'':<{width}}  see {harmless(str(evidence))}"
 
 
 def _verdict_line(record: RunRecord, colours: bool) -> str:

@@ -13,7 +13,7 @@ _SOURCE_WIDTH = 12
 
 
 def sentence(event: Event) -> str | None:
-    """The event as a sentence without time and source; None for what is too frequent to tell."""
+    """The event as a sentence without time and source; None for what is too frequent or told otherwise."""
     say = _SENTENCES.get(event.kind)
     return None if say is None else harmless(say(event.data))
 
@@ -21,9 +21,12 @@ def sentence(event: Event) -> str | None:
 def line(event: Event) -> str | None:
     """The event as a line of a log: run time, source, sentence."""
     said = sentence(event)
-    if said is None:
-        return None
-    return f"[{event.t_ns / NS_PER_S:9.3f} s] {harmless(event.source):<{_SOURCE_WIDTH}} {said}"
+    return None if said is None else timed(event.t_ns, event.source, said)
+
+
+def timed(t_ns: int, source: str, said: str) -> str:
+    """A line of a log; `said` must be harmless already."""
+    return f"[{t_ns / NS_PER_S:9.3f} s] {harmless(source):<{_SOURCE_WIDTH}} {said}"
 
 
 def _started(data: Mapping[str, Any]) -> str:
@@ -40,12 +43,13 @@ def _exited(data: Mapping[str, Any]) -> str:
 
 
 def _fault(data: Mapping[str, Any]) -> str:
-    details = ", ".join(f"{key} {value}" for key, value in data.items() if key not in ("id", "kind", "stage"))
+    """With the frame that proves it, or whatever else the fault says."""
+    told = {key: value for key, value in data.items() if key not in ("id", "kind", "stage", "t_ns")}
+    if {"capture", "frame"} <= told.keys():
+        details = f"{told['capture']}#{told['frame']}"
+    else:
+        details = ", ".join(f"{key} {value}" for key, value in told.items())
     return f"{data.get('id')}: {data.get('stage')}" + (f" ({details})" if details else "")
-
-
-def _check(data: Mapping[str, Any]) -> str:
-    return f"{data.get('label')}: {data.get('outcome')}"
 
 
 def _stopping(data: Mapping[str, Any]) -> str:
@@ -58,9 +62,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "node.booted": _booted,
     "node.exited": _exited,
     "fault": _fault,
-    "check": _check,
     "run.stopping": _stopping,
-    "run.finished": lambda data: f"finished: {data.get('verdict')}",
     "warning": lambda data: f"warning: {data.get('message')}",
     "failure": lambda data: f"FAILURE: {data.get('message')}",
 }
