@@ -64,7 +64,7 @@ def build_scenario(
 
 def _header(tree: Table, problems: Problems) -> Header:
     for key in frozenset(RESERVED) & frozenset(tree.entries):
-        problems.add(tree.place(key), f"{key}: {RESERVED[key]} are not yet supported")
+        problems.add(tree.place(key), f"{key}: {RESERVED[key]} is not yet supported")
     version = tree.get("swarmrig")
     own = tree.without(_SECTIONS | frozenset(RESERVED))
     if version is not None and describe(version) != "1":

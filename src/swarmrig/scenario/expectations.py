@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from swarmrig.model.scenario import CheckSpec
 from swarmrig.plugins import Registry
@@ -14,6 +15,7 @@ from swarmrig.scenario.tree import Entry, Items, Scalar, Table, Tree, describe, 
 _NUMBERED = re.compile(r"(fall_detected_by_node)_([0-9]{1,6})\Z")
 """Checks whose name ends in the number of a node."""
 NUMBERED_TEMPLATE = "fall_detected_by_node_N"
+NUMBERED_PATTERN = {"fall_detected_by_node": "^fall_detected_by_node_[0-9]+$"}
 
 
 def read_checks(entry: Entry | None, fleet: Fleet, registry: Registry, problems: Problems) -> tuple[CheckSpec, ...]:
@@ -52,10 +54,12 @@ def _check(
     known = registry.names("checks")
     if name not in known:
         words = [*known, *([NUMBERED_TEMPLATE] if "fall_detected_by_node" in known else [])]
-        problems.add(mark, f"unknown check {shorten(label)}", suggest_or_list(label, words))
+        problems.add(mark, f"unknown check {shorten(label)}", partial(suggest_or_list, label, words))
         return None
     model = registry.check(name).params_model
-    table = params_table(value, label, Table({}, mark), model, problems)
+    table = params_table(value, label, mark, model, problems)
+    if table is None:
+        return None
     bare = bare_field(model)
     if number is not None and bare is not None:
         if bare in table.entries:

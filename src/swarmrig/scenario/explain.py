@@ -51,7 +51,9 @@ def _report(model: type[BaseModel], detail: Any, tree: Tree, problems: Problems,
     place, value, label = _find(tree, loc, at_key=kind == "extra_forbidden")
     if kind == "extra_forbidden":
         known = [*_known_keys(model, loc[:-1]), *(also_known if len(loc) == 1 else ())]
-        problems.add(place, f"unknown key {shorten(label)}", hint_for_key(label, known))
+        problems.add(place, f"unknown key {shorten(label)}", lambda: hint_for_key(label, known))
+    elif kind == "missing" and isinstance(loc[-1], int):
+        problems.add(place, f"{label}: expected at least {loc[-1] + 1} items, seen {describe(value)}")
     elif kind == "missing":
         problems.add(place, f"missing key {str(loc[-1])!r}")
     else:
@@ -65,6 +67,7 @@ def _wording(detail: Any, value: Tree | None, label: str) -> tuple[str, str | No
     message = str(detail["msg"])
     if detail["type"] in ("value_error", "assertion_error"):
         message = str(context.get("error", message)) or message
+        prefix = "" if label and message.startswith(label) else prefix
         return prefix + message + ("" if "got" in message else f", seen {seen}"), None
     if detail["type"] in ("enum", "literal_error"):
         words = _QUOTED.findall(str(context.get("expected", ""))) or [str(context.get("expected", ""))]
@@ -95,6 +98,7 @@ def _plain_words(text: str) -> str:
         "greater than": "more than",
     }
     text = re.sub(r"a valid dictionary or instance of \w+", "a mapping", text)
+    text = re.sub(r", (unable to parse|got a number with).*", "", text)
     for theirs, ours in words.items():
         text = text.replace(theirs, ours)
     return text

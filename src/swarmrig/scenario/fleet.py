@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from pydantic import BaseModel
 
+from swarmrig.flash.keys import MAX_KEY_LENGTH
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.plugins import Registry
 from swarmrig.scenario.explain import checked, hint_for_key
 from swarmrig.scenario.firmware import absolute, read_firmware
-from swarmrig.scenario.native import MAX_NODES, NamedConfig, NodeEntry
+from swarmrig.scenario.native import MAX_NODES, NamedConfig, NodeConfig, NodeEntry
 from swarmrig.scenario.problems import Mark, Problems, shorten, suggest_or_list
 from swarmrig.scenario.quantities import node_id_fault
 from swarmrig.scenario.tree import Entry, Items, Scalar, Table, Tree, describe, is_null, located, overlay
@@ -21,6 +24,8 @@ from swarmrig.scenario.tree import Entry, Items, Scalar, Table, Tree, describe, 
 DEFAULT_KIND = "qemu"
 _COMMON = frozenset(NodeEntry.model_fields)
 _MOST_DEFAULTS = 1000
+_SET_ELSEWHERE = {"node_id": "the node's `number`", "csi_channel": "`channel`"}
+"""NVS keys that the format has another word for."""
 _PROGRAMS = frozenset({"machine_binary"})
 """Options that name a program: without a separator it is found in PATH."""
 _KEPT_ACROSS_KINDS = frozenset({"role", "is_gateway", "config"})
@@ -55,8 +60,9 @@ class Forced:
 
 
 def _program(path: Path) -> str:
-    """A bare name is left to be found in PATH."""
-    return str(path) if path.name == str(path) else str(path.absolute())
+    """A bare name is left to be found in PATH, unless it is only here."""
+    in_path = path.name == str(path) and (which(path.name) is not None or not path.exists())
+    return path.name if in_path else str(path.absolute())
 
 
 def _layer(values: dict[str, Any], option: str) -> Table:
@@ -133,10 +139,25 @@ class FleetReader:
         table = self._layered(defaults, body)
         options = self._options_model(table)
         known = tuple(options.model_fields) if options else ()
-        common = checked(NodeEntry, table.only(_COMMON), self._problems, also_known=known)
+        common = checked(NodeEntry, self._plausible(table.only(_COMMON)), self._problems, also_known=known)
         if common is None or options is None:
             return None
         return self._spec(node_id, entry.mark, index, common, table, self._options(table, options))
+
+    def _plausible(self, table: Table) -> Table:
+        """Without the keys of `config` about which there is more to say than that they are unknown."""
+        config = table.get("config")
+        if not isinstance(config, Table):
+            return table
+        bad = {key for key, _ in config if key in _SET_ELSEWHERE or len(key) > MAX_KEY_LENGTH}
+        for key in bad:
+            place = config.place(key)
+            if key in _SET_ELSEWHERE:
+                self._problems.add(place, f"{key}: is not set here but by {_SET_ELSEWHERE[key]}")
+            else:
+                message = f"unknown key {shorten(key)}: NVS keys have at most {MAX_KEY_LENGTH} characters"
+                self._problems.add(place, message, hint_for_key(key, NodeConfig.model_fields))
+        return table.with_value("config", config.without(bad))
 
     def _layered(self, defaults: Table, body: Table) -> Table:
         if _kind(defaults) != _kind(overlay(defaults, body)):
@@ -157,9 +178,7 @@ class FleetReader:
         if isinstance(tree, Scalar) and isinstance(tree.value, str):
             message = f"kind: no backend is called {shorten(tree.value)}"
             self._problems.add(tree.mark, message, suggest_or_list(tree.value, kinds))
-        elif tree is not None:
-            self._problems.add(tree.mark, f"kind: expected a text, seen {describe(tree)}")
-        else:
+        elif is_null(tree):
             self._problems.add(table.mark, f"no backend {kind!r} is installed", suggest_or_list(kind, kinds))
         return None
 
@@ -167,7 +186,13 @@ class FleetReader:
         extra = table.without(_COMMON)
         self._refuse_unknown(extra, model)
         found = checked(model, extra.only(_option_names(model) | _free_keys(extra, model)), self._problems)
-        return {} if found is None else _anchored(found.model_dump(), self._directory)
+        if found is None:
+            return {}
+        commands = {key for key in _PROGRAMS if "/" not in _text(extra.get(key))}
+        return {
+            key: value if key in commands else _anchored(value, self._directory)
+            for key, value in found.model_dump().items()
+        }
 
     def _refuse_unknown(self, extra: Table, model: type[BaseModel] | None) -> None:
         if model is None or model.model_config.get("extra") == "allow":
@@ -175,8 +200,8 @@ class FleetReader:
         names = _option_names(model)
         for key, entry in extra:
             if key not in names:
-                known = [*NodeEntry.model_fields, *model.model_fields]
-                self._problems.add(entry.mark, f"unknown key {shorten(entry.label)}", hint_for_key(entry.label, known))
+                hint = partial(hint_for_key, entry.label, [*NodeEntry.model_fields, *model.model_fields])
+                self._problems.add(entry.mark, f"unknown key {shorten(entry.label)}", hint)
 
     def _spec(
         self, node_id: str, mark: Mark, index: int, entry: NodeEntry, table: Table, options: dict[str, Any]
@@ -237,15 +262,18 @@ def _free_keys(extra: Table, model: type[BaseModel]) -> frozenset[str]:
     return frozenset(extra.entries) if model.model_config.get("extra") == "allow" else frozenset()
 
 
-def _anchored(value: Any, directory: Path, key: str = "") -> Any:
+def _text(tree: Tree | None) -> str:
+    return tree.text if isinstance(tree, Scalar) else ""
+
+
+def _anchored(value: Any, directory: Path) -> Any:
     """Paths inside a backend's options are relative to the scenario file, as all others."""
     if isinstance(value, Path):
-        is_command = key in _PROGRAMS and str(value) == value.name
-        return value if is_command else absolute(str(value), directory)
+        return absolute(str(value), directory)
     if isinstance(value, dict):
-        return {name: _anchored(item, directory, name) for name, item in value.items()}
+        return {name: _anchored(item, directory) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_anchored(item, directory, key) for item in value)
+        return type(value)(_anchored(item, directory) for item in value)
     return value
 
 

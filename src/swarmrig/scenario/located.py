@@ -37,7 +37,7 @@ class Limits:
 
     size_bytes: int = 1 << 20
     depth: int = 32
-    values: int = 200_000
+    values: int = 150_000
 
 
 LIMITS = Limits()
@@ -204,7 +204,7 @@ class _Builder:
     def _typed(self, event: Any, mark: Mark) -> str | int | float | bool | None:
         tag = self._tag(event, mark, _SCALAR_TAGS)
         if tag is None:
-            return _core_schema(event.value) if event.implicit[0] else str(event.value)
+            return _core_schema(event.value) if event.style is None else str(event.value)
         if tag == "str":
             return str(event.value)
         value = _core_schema(event.value)
@@ -222,7 +222,11 @@ class _Builder:
         short = tag.removeprefix(_TAG)
         if short in allowed:
             return short
-        self._problems.add(mark, f"the tag {shorten(tag)} is not allowed here", "scenario files hold plain values only")
+        self._problems.add(
+            mark,
+            f"the tag {shorten(tag.replace(_TAG, '!!'))} is not allowed here",
+            "scenario files hold plain values only",
+        )
         return None
 
     def _on_alias(self, event: Any, mark: Mark) -> None:

@@ -39,7 +39,7 @@ MAX_NODES = 256
 DEFAULT_DURATION_NS = 60_000_000_000
 
 
-RESERVED = {"matrix": "one file for many runs", "when": "faults that wait for an event"}
+RESERVED = {"matrix": "one file that makes many runs", "when": "a fault that waits for an event"}
 """Keys that are reserved for what is not there yet."""
 SYNONYMS = {
     "node_id": "number",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
 from swarmrig.scenario.explain import checked
 from swarmrig.scenario.fleet import Fleet
-from swarmrig.scenario.problems import Problems, shorten, suggest_or_list
+from swarmrig.scenario.problems import Mark, Problems, shorten, suggest_or_list
 from swarmrig.scenario.tree import Items, Scalar, Table, Tree, describe, is_null
 
 _NODE_KEYS = ("node", "nodes", "between")
@@ -17,17 +18,22 @@ _PLACES = frozenset({"aggregator", "lan"})
 """What `between` may name besides nodes."""
 
 
-def params_table(tree: Tree | None, label: str, place: Table, model: type[BaseModel], problems: Problems) -> Table:
-    """The parameters as a table: a plain value fills the model's `bare` field. `place` is where the name stands."""
+def params_table(
+    tree: Tree | None, label: str, place: Mark, model: type[BaseModel], problems: Problems
+) -> Table | None:
+    """The parameters as a table: a plain value fills the model's `bare` field. `place` is where the name stands.
+
+    None when a plain value is given and nothing takes it (then it is reported).
+    """
     if tree is None or is_null(tree):
-        return Table({}, place.mark)
+        return Table({}, place)
     if isinstance(tree, Table):
         return tree
     bare = bare_field(model)
     if bare is None:
         hint = f"parameters: {', '.join(model.model_fields)}" if model.model_fields else "it takes no parameters"
         problems.add(tree.mark, f"{label}: expected a mapping of parameters, seen {describe(tree)}", hint)
-        return Table({}, place.mark)
+        return None
     return Table({}, tree.mark).with_value(bare, tree).relabelled(bare, label)
 
 
@@ -59,7 +65,9 @@ def _check_references(table: Table, fleet: Fleet, problems: Problems) -> None:
 def _check_reference(value: Scalar, label: str, fleet: Fleet, places: frozenset[str], problems: Problems) -> None:
     known = value.value
     if isinstance(known, str) and known not in fleet.ids and known not in places:
-        problems.add(value.mark, f"{label}: no node is called {shorten(known)}", suggest_or_list(known, fleet.ids))
+        problems.add(
+            value.mark, f"{label}: no node is called {shorten(known)}", partial(suggest_or_list, known, fleet.ids)
+        )
     elif type(known) is int and fleet.complete and known not in fleet.numbers:
         numbers = ", ".join(map(str, sorted(fleet.numbers)[:12]))
         problems.add(value.mark, f"{label}: no node has the number {known}", f"numbers of nodes: {numbers}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from swarmrig.errors import Problem, ScenarioError
 from swarmrig.model.scenario import SourceRef
 
-MAX_PROBLEMS = 50
+MAX_PROBLEMS = 100
 _LONGEST_WORD = 80
 
 
@@ -35,22 +35,31 @@ class Mark:
         return Problem(message, self.file, self.line, self.column, hint)
 
 
+Hint = str | None | Callable[[], str | None]
+
+
 class Problems:
-    """The problems and warnings of one file; equal ones count once (a default can be wrong for every node)."""
+    """The problems and warnings of one file; equal ones count once (a default can be wrong for every node).
+
+    Hints may be given as functions: looking for similar words takes time, and nobody reads the ten-thousandth.
+    """
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
-        self._warnings: dict[str, None] = {}
+        self._warnings: dict[Problem, None] = {}
 
-    def add(self, mark: Mark, message: str, hint: str | None = None) -> None:
-        self._found.setdefault(mark.problem(message, hint))
+    def add(self, mark: Mark, message: str, hint: Hint = None) -> None:
+        self._found.setdefault(mark.problem(message, _evaluated(hint, len(self._found))))
 
-    def warn(self, mark: Mark, message: str, hint: str | None = None) -> None:
-        self._warnings.setdefault(str(mark.problem(message, hint)))
+    def warn(self, mark: Mark, message: str, hint: Hint = None) -> None:
+        self._warnings.setdefault(mark.problem(message, _evaluated(hint, len(self._warnings))))
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return tuple(self._warnings)
+        """In file order."""
+        shown = _ordered(self._warnings)[:MAX_PROBLEMS]
+        more = len(self._warnings) - len(shown)
+        return (*map(str, shown), *([f"and {more} more warnings"] if more else []))
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -62,12 +71,22 @@ class Problems:
         """Raise ScenarioError with all problems in file order, if there are any."""
         if not self._found:
             return
-        ordered = sorted(self._found, key=lambda problem: (problem.line or 0, problem.column or 0))
+        ordered = _ordered(self._found)
         shown = ordered[:MAX_PROBLEMS]
         more = len(ordered) - len(shown)
         if more:
             shown.append(Problem(f"and {more} more problems", ordered[0].file))
         raise ScenarioError(shown)
+
+
+def _ordered(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+
+
+def _evaluated(hint: Hint, found: int) -> str | None:
+    if callable(hint):
+        return hint() if found < MAX_PROBLEMS else None
+    return hint
 
 
 def shorten(text: str, length: int = 60) -> str:

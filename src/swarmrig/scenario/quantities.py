@@ -30,11 +30,11 @@ def _quantity(parse: Callable[[Any], Any], expected: str, most: float = _HUGE) -
     return BeforeValidator(convert)
 
 
-def _schema(units: str, description: str, examples: list[Any]) -> WithJsonSchema:
+def _schema(units: str, description: str, examples: list[Any], **limits: int) -> WithJsonSchema:
     pattern = rf"^\s*([0-9]+(\.[0-9]+)?|\.[0-9]+)\s*({units})?\s*$"
     return WithJsonSchema(
         {
-            "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": pattern}],
+            "anyOf": [{"type": "number", "minimum": 0, **limits}, {"type": "string", "pattern": pattern}],
             "description": description,
             "examples": examples,
         }
@@ -49,7 +49,7 @@ DurationNs = Annotated[
 Share = Annotated[
     float,
     _quantity(parse_ratio, "a share such as 0.5% or 0.005"),
-    _schema("%", "A share between 0 and 1, or in percent.", ["0.5%", 0.005]),
+    _schema("%", "A share between 0 and 1, or in percent.", ["0.5%", 0.005], maximum=1),
 ]
 RateBps = Annotated[
     int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import TypeAdapter, ValidationError
 
 from swarmrig.model.scenario import FaultSpec
@@ -47,7 +49,7 @@ class _Reader:
             return None
         reserved = frozenset(RESERVED) & frozenset(item.entries)
         for key in reserved:
-            self._problems.add(item.place(key), f"{key}: {RESERVED[key]} are not yet supported")
+            self._problems.add(item.place(key), f"{key}: {RESERVED[key]} is not yet supported")
         own = item.only(_OWN_KEYS)
         timing = checked(FaultEntry, own, self._problems) if not reserved or "at" in own.entries else None
         kind = self._kind(item.without(_OWN_KEYS | reserved))
@@ -61,7 +63,7 @@ class _Reader:
         kinds = [(key, entry) for key, entry in rest if key in known]
         for key, entry in rest:
             if key not in known:
-                hint = hint_for_key(key, [*known, *_OWN_KEYS])
+                hint = partial(hint_for_key, key, [*known, *_OWN_KEYS])
                 self._problems.add(entry.mark, f"unknown fault or key {shorten(key)}", hint)
         if len(kinds) > 1:
             names = " and ".join(key for key, _ in kinds)
@@ -73,7 +75,9 @@ class _Reader:
 
     def _spec(self, kind: str, entry: Entry, timing: FaultEntry | None, item: Table, index: int) -> FaultSpec | None:
         model = self._registry.fault(kind).params_model
-        table = params_table(entry.value, kind, Table({}, entry.mark), model, self._problems)
+        table = params_table(entry.value, kind, entry.mark, model, self._problems)
+        if table is None:
+            return None
         for_ns = self._for(table)
         inner = table if "for" in model.model_fields else table.without({"for"})
         params = read_params(inner, model, self._fleet, self._problems)

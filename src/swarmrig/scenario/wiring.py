@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from swarmrig.model.network import GilbertElliott, Impairment
@@ -12,10 +13,12 @@ from swarmrig.scenario.explain import checked
 from swarmrig.scenario.fleet import Fleet
 from swarmrig.scenario.native import LinkEntry, LinkOptions, NetworkEntry
 from swarmrig.scenario.problems import Mark, Problems, shorten, suggest_or_list
-from swarmrig.scenario.tree import Items, Table, Tree, describe, is_null
+from swarmrig.scenario.tree import Items, Scalar, Table, Tree, describe, is_null
 
 LAN = "lan"
 """The switch of a mesh, one end of each of its links."""
+AGGREGATOR = "aggregator"
+"""The rig's own receiver; its link can be impaired as any other. Where it is attached, the plan knows."""
 MINIMUM = {Topology.LINE: 2, Topology.RING: 3, Topology.CUSTOM: 2}
 
 Pair = frozenset[str]
@@ -36,14 +39,12 @@ def read_network(tree: Tree | None, fleet: Fleet, problems: Problems) -> Network
     entry = entry or NetworkEntry.model_validate({})
     given, complete = _read_links(table.get("links"), problems)
     hub = _hub(entry, table, fleet, problems)
-    _refuse_too_few(entry.topology, fleet, table, problems)
     known = [link for link in given if _ends_exist(link, entry.topology, fleet, problems)]
     _refuse_repeated(known, problems)
-    if entry.topology is Topology.CUSTOM:
-        if complete and len(known) == len(given):  # a broken link would make others look unconnected
-            _require_connected(known, fleet, table, problems)
-    else:
-        _refuse_foreign(known, entry.topology, hub, fleet.ids, problems)
+    if _is_read(entry, table):
+        _refuse_too_few(entry.topology, fleet, table, problems)
+        complete = complete and len(known) == len(given)
+        _check_shape(entry.topology, hub, known, complete, fleet, table, problems)
     return NetworkSpec(
         topology=entry.topology,
         hub=hub,
@@ -51,6 +52,27 @@ def read_network(tree: Tree | None, fleet: Fleet, problems: Problems) -> Network
         links=tuple(_link_spec(link, entry.link) for link in known),
         mode=entry.mode,
     )
+
+
+def _is_read(entry: NetworkEntry, table: Table) -> bool:
+    """False when the topology is not what the file says, because that is none: then nothing follows from it."""
+    given = table.get("topology")
+    return given is None or is_null(given) or (isinstance(given, Scalar) and given.value == entry.topology.value)
+
+
+def _check_shape(
+    topology: Topology,
+    hub: str | None,
+    links: Sequence[_Given],
+    complete: bool,
+    fleet: Fleet,
+    table: Table,
+    problems: Problems,
+) -> None:
+    if topology is not Topology.CUSTOM:
+        _refuse_foreign(links, topology, hub, fleet.ids, problems)
+    elif complete:  # a broken link would make its nodes look unconnected
+        _require_connected(links, fleet, table, problems)
 
 
 def impairment(options: LinkOptions, under: LinkOptions | None = None) -> Impairment:
@@ -100,8 +122,9 @@ def _hub(entry: NetworkEntry, table: Table, fleet: Fleet, problems: Problems) ->
     if entry.hub is not None:
         place = table.get("hub")
         mark = place.mark if place else table.mark
-        if entry.topology is Topology.MESH:
-            problems.add(mark, "hub: a mesh has no hub", "use `topology: star`, or leave hub out")
+        if _is_read(entry, table) and entry.topology not in (Topology.STAR, Topology.CUSTOM):
+            message = f"hub: a {entry.topology.value} has no hub"
+            problems.add(mark, message, "use `topology: star`, or leave hub out")
         elif entry.hub not in fleet.ids:
             problems.add(mark, f"hub: no node is called {shorten(entry.hub)}", suggest_or_list(entry.hub, fleet.ids))
         return entry.hub
@@ -124,10 +147,10 @@ def _refuse_too_few(topology: Topology, fleet: Fleet, table: Table, problems: Pr
 
 
 def _ends_exist(link: _Given, topology: Topology, fleet: Fleet, problems: Problems) -> bool:
-    ends = [*fleet.ids, *([LAN] if topology is Topology.MESH else [])]
+    ends = [*fleet.ids, AGGREGATOR, *([LAN] if topology is Topology.MESH else [])]
     missing = [end for end in link.entry.between if end not in ends]
     for end in missing:
-        problems.add(link.mark, f"between: no node is called {shorten(end)}", suggest_or_list(end, ends))
+        problems.add(link.mark, f"between: no node is called {shorten(end)}", partial(suggest_or_list, end, ends))
     if not missing and link.entry.between[0] == link.entry.between[1]:
         problems.add(link.mark, f"between: joins {link.entry.between[0]} with itself")
         return False
@@ -168,7 +191,7 @@ def _refuse_foreign(
         Topology.RING: "in a ring each node is linked to the next one in the file, and the last to the first",
     }
     for link in links:
-        if frozenset(link.entry.between) not in pairs:
+        if AGGREGATOR not in link.entry.between and frozenset(link.entry.between) not in pairs:
             a, b = link.entry.between
             message = f"between: there is no link between {shorten(a)} and {shorten(b)}"
             problems.add(link.mark, message, f"{rule[topology]}; `topology: custom` takes any")
@@ -181,6 +204,8 @@ def _require_connected(links: Sequence[_Given], fleet: Fleet, table: Table, prob
     neighbours: dict[str, list[str]] = {node: [] for node in fleet.ids}
     for link in links:
         a, b = link.entry.between
+        if AGGREGATOR in (a, b):
+            continue
         neighbours[a].append(b)
         neighbours[b].append(a)
     while todo:

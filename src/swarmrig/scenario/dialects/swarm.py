@@ -7,6 +7,8 @@ report in terms of this file.
 
 from __future__ import annotations
 
+from functools import partial
+
 from swarmrig.scenario.explain import hint_for_key
 from swarmrig.scenario.problems import Mark, Problems, shorten, suggest
 from swarmrig.scenario.quantities import safe_name
@@ -67,10 +69,11 @@ def _warn_unknown(table: Table, known: tuple[str, ...], problems: Problems) -> N
     for key, entry in table:
         if key in known:
             continue
+        hint = partial(hint_for_key, key, known)
         if entry.mark.line is None:
-            problems.add(entry.mark, f"unknown key {shorten(key)}", hint_for_key(key, known))
+            problems.add(entry.mark, f"unknown key {shorten(key)}", hint)
         else:
-            problems.warn(entry.mark, f"unknown key {shorten(key)} is ignored", hint_for_key(key, known))
+            problems.warn(entry.mark, f"unknown key {shorten(key)} is ignored", hint)
 
 
 def _name(swarm: Table, problems: Problems) -> Scalar:

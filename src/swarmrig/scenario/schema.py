@@ -1,0 +1,132 @@
+"""The JSON Schema (draft 2020-12) of the native format: its models, and what the installed plugins bring.
+
+A schema cannot say all that the loader checks (references, numbers used twice), but all it refuses is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from swarmrig.plugins import Registry
+from swarmrig.scenario.expectations import NUMBERED_PATTERN
+from swarmrig.scenario.native import MAX_NODES, NodeEntry, ScenarioFile
+from swarmrig.scenario.plugin_params import bare_field
+from swarmrig.scenario.quantities import NODE_ID_PATTERN, DurationNs
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Json = dict[str, Any]
+
+
+def scenario_schema(registry: Registry) -> Json:
+    """The schema for files of the native format with the nodes, faults and checks of this registry."""
+    schema = ScenarioFile.model_json_schema()
+    defs: Json = schema.setdefault("$defs", {})
+    _extend_nodes(schema, defs, registry)
+    _extend_faults(defs, registry)
+    schema["properties"]["checks"]["items"] = _check_items(defs, registry)
+    return {"$schema": DIALECT, **schema, "title": "swarmrig scenario"}
+
+
+def _plugin(model: type[BaseModel], prefix: str, defs: Json) -> Json:
+    """The schema of a plugin's model, its own definitions moved to ours; anything goes if it has none."""
+    try:
+        found: Json = model.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}")
+    except PydanticInvalidForJsonSchema:
+        return {"type": "object", "properties": {}}
+    for name, definition in found.pop("$defs", {}).items():
+        defs[f"{prefix}.{name}"] = definition
+    found.pop("title", None)
+    found.setdefault("properties", {})
+    return found
+
+
+def _extend_nodes(schema: Json, defs: Json, registry: Registry) -> None:
+    node = defs["NodeEntry"]
+    kinds = registry.names("nodes")
+    node["properties"]["kind"] = {**node["properties"]["kind"], "enum": list(kinds)}
+    for kind in kinds:
+        model = registry.node(kind).options_model
+        for name, option in _plugin(model, f"node.{kind}", defs)["properties"].items():
+            _add_option(node["properties"], name, option)
+        if model.model_config.get("extra") == "allow":
+            node["additionalProperties"] = True
+    defaults = {**node, "properties": {key: item for key, item in node["properties"].items() if key != "number"}}
+    defs["Defaults"] = {**defaults, "description": "Settings of every node that does not say otherwise."}
+    schema["properties"]["defaults"] = {"anyOf": [{"$ref": "#/$defs/Defaults"}, {"type": "null"}]}
+    nodes = schema["properties"]["nodes"]
+    nodes["additionalProperties"] = {"anyOf": [{"$ref": "#/$defs/NodeEntry"}, {"type": "null"}]}
+    nodes |= {"minProperties": 1, "maxProperties": MAX_NODES, "propertyNames": {"pattern": NODE_ID_PATTERN}}
+
+
+def _add_option(properties: Json, name: str, option: Json) -> None:
+    """Two backends may use one name for different things; the schema then takes both."""
+    if name in NodeEntry.model_fields:
+        return
+    other = properties.get(name)
+    if other is None or other == option:
+        properties[name] = option
+    else:
+        properties[name] = {"anyOf": [*(other.get("anyOf") or [other]), option]}
+
+
+def _extend_faults(defs: Json, registry: Registry) -> None:
+    fault = defs["FaultEntry"]
+    for kind in registry.names("faults"):
+        found = registry.fault(kind)
+        params = _plugin(found.params_model, f"fault.{kind}", defs)
+        params["properties"] = {**params["properties"], "for": _duration("How long; without it, for good.")}
+        params["description"] = _summary(found)
+        fault["properties"][kind] = _with_bare(params, found.params_model)
+    fault["oneOf"] = [{"required": [kind]} for kind in registry.names("faults")]
+
+
+def _duration(description: str) -> Json:
+    return {**TypeAdapter(DurationNs).json_schema(), "description": description}
+
+
+def _check_items(defs: Json, registry: Registry) -> Json:
+    """A check: its name alone when nothing is required, or `name: parameters`."""
+    plain, mapped, patterns = [], {}, {}
+    for name in registry.names("checks"):
+        found = registry.check(name)
+        params = _plugin(found.params_model, f"check.{name}", defs)
+        params["description"] = _summary(found)
+        if not params.get("required"):
+            plain.append(name)
+        mapped[name] = _with_bare(params, found.params_model, nothing=not params.get("required"))
+        pattern = NUMBERED_PATTERN.get(name)
+        if pattern:
+            patterns[pattern] = {**params, "required": []}
+    return {
+        "anyOf": [
+            {"enum": plain},
+            *({"type": "string", "pattern": pattern} for pattern in patterns),
+            {
+                "type": "object",
+                "properties": mapped,
+                "patternProperties": {
+                    pattern: {"anyOf": [params, {"type": "null"}]} for pattern, params in patterns.items()
+                },
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ]
+    }
+
+
+def _with_bare(params: Json, model: type[BaseModel], *, nothing: bool = False) -> Json:
+    forms = [params]
+    bare = bare_field(model)
+    if bare is not None:
+        forms.append(params["properties"].get(bare, {}))
+    if nothing:
+        forms.append({"type": "null"})
+    return forms[0] if len(forms) == 1 else {"anyOf": forms, "description": params["description"]}
+
+
+def _summary(plugin: Any) -> str:
+    return str(plugin.__doc__ or "").strip().split("\n")[0]
