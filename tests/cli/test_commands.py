@@ -56,6 +56,16 @@ def test_all_errors_of_all_files_are_told_with_their_places(swarmrig, broken_fil
     assert "Traceback" not in result.stderr
 
 
+def test_a_fault_on_a_link_that_does_not_exist_is_told(swarmrig, tmp_path, scenario_file):
+    text = scenario_file.read_text() + "faults:\n  - {at: 1s, cut: {between: [s1, s2], for: 1s}}\n"
+    text = text.replace("checks:", "  s2: {role: sensor, config: {tdm_slot: 2}}\nchecks:")
+    (tmp_path / "cut.yml").write_text(text)
+    result = swarmrig("validate", "cut.yml")
+    assert result.returncode == 3
+    assert "cut.yml:11:14: " in result.stderr
+    assert "no link joins s1 and s2" in result.stderr
+
+
 def test_errors_for_machines(swarmrig, broken_file, scenario_file):
     result = swarmrig("validate", "--json", "broken.yml", str(scenario_file))
     assert result.returncode == 3

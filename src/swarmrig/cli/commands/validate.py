@@ -17,6 +17,7 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
 
     Each error is a line `file:line:column: message`. Nothing is launched and no emulator is needed.
     """
+    from swarmrig.cli.bare_plan import check_wiring
     from swarmrig.cli.failures import EXIT_BROKEN, describe_failure, report_failure
     from swarmrig.cli.loading import load
     from swarmrig.cli.options import Choice
@@ -29,6 +30,7 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
     for file in files:
         try:
             scenario = load(Choice(file), registry)
+            check_wiring(scenario, registry)
         except SwarmrigError as error:
             code = EXIT_BROKEN
             reports.append({"file": file, "valid": False, "errors": describe_failure(error)})
