@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
@@ -95,9 +96,15 @@ class Frames:
             return
         if self._filter.matches(decoded(fact.data)):
             self._meter.add(fact.t_ns)
-            self._latest = fact
-            if len(self._first) < _KEPT:
-                self._first.append(fact)
+            self._keep(fact)
+
+    def _keep(self, frame: Frame) -> None:
+        """The first few and the last one, by time: links are not read in step."""
+        if self._latest is None or _when(frame) > _when(self._latest):
+            self._latest = frame
+        if len(self._first) < _KEPT or _when(frame) < _when(self._first[-1]):
+            insort(self._first, frame, key=_when)
+            del self._first[_KEPT:]
 
     def judge(self, now_ns: int, *, final: bool) -> Judgement | None:  # noqa: ARG002 - the contract
         if not final and not self._decided():
@@ -143,6 +150,10 @@ class Frames:
     def _searched_evidence(self) -> Evidence:
         where = f"net/{self._link}.pcapng" if self._link else "net"
         return Evidence(where, note=f"searched {self._searched} frames")
+
+
+def _when(frame: Frame) -> tuple[int, str, int]:
+    return frame.t_ns, frame.link, frame.number
 
 
 def _missing(context: CheckContext, link: str | None, node: str | int | None) -> str | None:

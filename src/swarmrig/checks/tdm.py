@@ -127,7 +127,10 @@ class TdmNoCollision:
         if silent:
             tally.gap(f"no slot was reported by {listed(silent)}")
         owners: dict[int, list[str]] = {}
-        for node, (slot, line) in self._reported.items():
+        for node in self._senders:
+            if node not in self._reported:
+                continue
+            slot, line = self._reported[node]
             owners.setdefault(slot, []).append(node)
             tally.support(self._context.console(node, line.line, f"slot {slot}"))
         for slot, nodes in sorted(owners.items()):

@@ -47,7 +47,7 @@ class AllNodesProduceFrames:
         if not final and (missing or not self._sensors):
             return None
         tally = Tally(self.severity)
-        for frame in self._first.values():
+        for frame in (self._first[node.id] for node in self._sensors if node.id in self._first):
             tally.support(self._context.capture(frame.link, frame.number, f"first CSI frame of {frame.sender}"))
         if not self._sensors:
             tally.gap("the scenario has no sensor")
