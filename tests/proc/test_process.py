@@ -137,10 +137,19 @@ async def test_a_daemon_that_is_left_over_is_removed_and_is_a_failure(scope, pyt
             """,
             pid_file,
         ),
-        "qemu": ["qemu-system-riscv32", "-M", "none", "-nodefaults", "-display", "none", "-daemonize"]
-        + ["-pidfile", str(pid_file)],
+        "qemu": [
+            "qemu-system-riscv32",
+            "-M",
+            "none",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-daemonize",
+            "-pidfile",
+            str(pid_file),
+        ],
     }
-    with pytest.raises(LeftoverError, match="left over.*process \\d+") as caught:
+    with pytest.raises(LeftoverError, match=r"left over.*process \d+") as caught:
         async with open_spawner(scope) as spawner:
             async with spawner.process(programs[how], name="daemon") as process:
                 assert (await process.wait()).code == 0
@@ -287,7 +296,9 @@ async def test_one_that_dies_before_it_is_ready_is_reported_at_once_in_its_own_w
         program = "echo 'could not load the flash' >&2; exit 1"
         async with spawner.process(["sh", "-c", program], name="n1") as process:
             began = time.monotonic()
-            with pytest.raises(NodeError, match="(?s)node n1: ended .exit 1. before it was up.*load the flash") as error:
+            with pytest.raises(
+                NodeError, match=r"(?s)node n1: ended .exit 1. before it was up.*load the flash"
+            ) as error:
                 await wait_until_ready(process, ready, deadline_s=30, what="up")
             assert time.monotonic() - began < 1
             assert error.value.log == str(process.stderr_path)
@@ -296,7 +307,7 @@ async def test_one_that_dies_before_it_is_ready_is_reported_at_once_in_its_own_w
 async def test_one_that_is_never_ready_runs_into_the_deadline(scope):
     async with open_spawner(scope) as spawner:
         async with spawner.process(["sleep", "100"], name="n1") as process:
-            with pytest.raises(NodeError, match="was not ready within 0.05 s; it wrote nothing"):
+            with pytest.raises(NodeError, match=r"was not ready within 0.05 s; it wrote nothing"):
                 await wait_until_ready(process, anyio.sleep_forever, deadline_s=0.05)
 
 

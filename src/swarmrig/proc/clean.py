@@ -87,11 +87,8 @@ def _clean_dead(claimed: Place, dry_run: bool) -> CleanedRun:
 
 def _processes(run_id: str, records: list[dict[str, Any]]) -> set[int]:
     """Journalled ones, tagged ones, and all below them; never this process or one above it."""
-    known = {
-        record["pid"]
-        for record in records
-        if record["t"] == "process" and probe.start_time(record["pid"]) == record["start"] is not None
-    }
+    journalled = sweep.journalled_processes(records)
+    known = {pid for pid, start in journalled.items() if probe.start_time(pid) == start}
     known.update(pid for pid in probe.all_pids() if probe.variable(pid, TAG) == run_id)
     return known.union(*map(probe.descendants, known)) - _lineage()
 

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from swarmrig.errors import HostError
-from swarmrig.proc import channel, guardian, probe, rescue
+from swarmrig.proc import channel, guardian, probe, rescue, sweep
 from swarmrig.proc.failures import GuardianLostError
 from swarmrig.proc.place import Place
 from swarmrig.proc.private import private_directory
@@ -116,8 +116,9 @@ class Client:
         if self.place:
             os.close(self.place.lock)
             os.close(self.place.journal)
-        if self._log.exists() and not self._log.stat().st_size:
-            self._log.unlink()
+        with suppress(OSError):
+            if not self._log.stat().st_size:
+                self._log.unlink()
 
     async def _ask(self, kind: str, *details: Any, fds: Sequence[int] = ()) -> Any:
         if self.lost:
@@ -242,7 +243,7 @@ def _start(scope: RunScope) -> Client:
         raise HostError(f"the run directory {scope.run_directory} does not exist")
     private_directory(scope.state_root)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    log = scope.run_directory / "guardian.log"
+    log = scope.run_directory / sweep.GUARDIAN_LOG
     try:
         ours.setblocking(False)
         with theirs, log.open("ab") as words:

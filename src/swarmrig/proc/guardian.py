@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # as in probe: cheap
 import _socket
+import errno
 import fcntl
 import os
 import resource
@@ -51,6 +52,7 @@ class Guardian:
         self.sock = sock
         self.journal = journal
         self.children: dict[int, Child] = {}
+        self.adopted: set[int] = set()
         self.releases: dict[int, tuple[int, float]] = {}
         self.goodbye: int | None = None
         self.ready_to_sweep = False
@@ -92,12 +94,14 @@ class Guardian:
         self.ready_to_sweep = bool(sweep)
 
     def reap(self) -> None:
-        """Report children that ended, reap adopted orphans that did."""
+        """Report children that ended; reap adopted orphans that did, and record those that live."""
         for child in self.children.values():
             self._look_after(child)
-        for pid in probe.children(os.getpid()):
-            if pid not in self.children:
-                _reap(pid)
+        self.adopted.intersection_update(orphans := set(probe.children(os.getpid())).difference(self.children))
+        for pid in orphans:
+            if not _reap(pid) and pid not in self.adopted:
+                self.adopted.add(pid)
+                self._record(pid, probe.start_time(pid) or 0)
 
     def reap_all(self) -> None:
         """At the end nobody asks for an exit status any more: reap whatever has ended."""
@@ -131,19 +135,25 @@ class Guardian:
         except OSError as error:
             send(self.sock, ("reply", number, False, (error.errno, error.strerror, order["stage"])))
             return
+        except ValueError as error:  # NUL in the environment, for instance: no reason to die
+            send(self.sock, ("reply", number, False, (errno.EINVAL, str(error), order["stage"])))
+            return
         self.children[child.pid] = child
-        record = b'{"t":"process","pid":%d,"start":%d}\n' % (child.pid, child.start)
+        self._record(child.pid, child.start)
+        send(self.sock, ("reply", number, True, (child.pid, child.start)))
+
+    def _record(self, pid: int, start: int) -> None:
+        """For `clean`, should the guardian be killed, too."""
         try:
-            os.write(self.journal, record)
+            os.write(self.journal, b'{"t":"process","pid":%d,"start":%d}\n' % (pid, start))
         except OSError:  # a full disk: the environment tag still names the process
             pass
-        send(self.sock, ("reply", number, True, (child.pid, child.start)))
 
     def _spawn(self, order: dict[str, Any], fds: list[int]) -> Child:
         targets: list[int] = order["targets"]
         order["stage"] = "descriptors"
         if len(fds) < len(targets):
-            raise OSError(24, os.strerror(24))
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         moved: list[int] = []
         try:
             for fd in fds:  # above every target, so that no dup2 overwrites a source
@@ -166,7 +176,7 @@ class Guardian:
     def _begin_release(self, number: int, pid: int) -> None:
         """The rig is done with a process: kill what is left of its group; reply when the group is empty."""
         if pid not in self.children:
-            send(self.sock, ("reply", number, False, (3, os.strerror(3), "release")))
+            send(self.sock, ("reply", number, False, (errno.ESRCH, os.strerror(errno.ESRCH), "release")))
             return
         _kill_group(pid)
         self.releases[pid] = (number, _now() + RELEASE_DEADLINE_S)
@@ -183,7 +193,10 @@ class Guardian:
             empty = pid not in self.children and not _group_exists(pid)
             if empty or _now() > deadline:
                 del self.releases[pid]
-                send(self.sock, ("reply", number, empty, None if empty else (16, os.strerror(16), "release")))
+                send(
+                    self.sock,
+                    ("reply", number, empty, None if empty else (errno.EBUSY, os.strerror(errno.EBUSY), "release")),
+                )
 
 
 def _posix_spawn(order: dict[str, Any], actions: list[tuple[int, int, int]]) -> int:

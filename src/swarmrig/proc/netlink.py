@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import struct
 
@@ -34,7 +35,7 @@ def delete(link: Link) -> None:
     try:
         _ask(RTM_DELLINK, REQUEST | ACK, link.index)
     except OSError as error:
-        if error.errno != 19:  # ENODEV
+        if error.errno != errno.ENODEV:
             raise
 
 

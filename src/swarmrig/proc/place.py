@@ -13,6 +13,7 @@ unlocked knows that its run is over.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -46,7 +47,7 @@ def create(state_root: str, run_id: str, head: str) -> Place:
     unfinished = os.path.join(state_root, UNFINISHED + run_id)
     directory = os.path.join(state_root, run_id)
     if os.path.lexists(directory):
-        raise FileExistsError(17, os.strerror(17), directory)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), directory)
     os.mkdir(unfinished, 0o700)
     try:
         held = _furnish(run_id, unfinished, head)

@@ -45,10 +45,12 @@ def end_of_run(scope: RunScope, place: Place, spawned: Mapping[int, int]) -> Non
     """Kill, reap and remove everything of the run; leaves `aborted.json` in the run directory. Blocks ≤ 2 s."""
     began = time.monotonic()
     removed = sweep.Removed()
+    records = sweep.read_journal(place.journal_path)
+    known = {**sweep.journalled_processes(records), **spawned}
     mine: set[int] = set()
 
     def targets() -> set[int]:
-        mine.update(_of_run(scope, spawned))
+        mine.update(_of_run(scope, known))
         for pid in mine:
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
@@ -56,17 +58,16 @@ def end_of_run(scope: RunScope, place: Place, spawned: Mapping[int, int]) -> Non
 
     sweep.kill_all(targets, removed)
     directories = (place.directory, str(scope.run_directory))
-    records = sweep.read_journal(place.journal_path)
     sweep.remove_resources(records, scope.run_id, directories, removed, aborted=True)
     sweep.write_aborted(str(scope.run_directory), scope.run_id, REASON, removed, time.monotonic() - began)
     sweep.drop_state(place, str(scope.run_directory), keep=bool(removed.remaining))
 
 
-def _of_run(scope: RunScope, spawned: Mapping[int, int]) -> set[int]:
-    """Processes known by pid, adopted children in their sessions or with the run's tag, and all below them."""
+def _of_run(scope: RunScope, known: Mapping[int, int]) -> set[int]:
+    """Adopted children known by pid, in their sessions, or with the run's tag, and all below them."""
     found = set()
     for pid in probe.children(os.getpid()):
         seen = probe.stat(pid)
-        if seen and (pid in spawned or seen.session in spawned or probe.variable(pid, TAG) == scope.run_id):
+        if seen and (known.get(pid) == seen.start or seen.session in known or probe.variable(pid, TAG) == scope.run_id):
             found.add(pid)
     return found.union(*map(probe.descendants, found))

@@ -24,6 +24,7 @@ from swarmrig.proc.scope import TAG, RunScope
 
 FILE_SIZE_LIMIT = 1 << 30
 OUTPUT_LIMIT = 8 << 20
+MAX_FDS = 240
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -94,7 +95,7 @@ class Spawner:
         to. `env` is added to `environment()`. `file_size_limit` (bytes) is RLIMIT_FSIZE: a runaway log ends
         its writer, not the disk. Raises SpawnError with the exact reason when the program cannot be started.
         """
-        words = tuple(os.fspath(word) for word in argv)
+        words = _checked(argv, fds or {})
         errors = stderr or self._default_stderr(name)
         with ExitStack() as files:
             given = _streams(files, fds or {}, stdout, errors)
@@ -212,6 +213,15 @@ def _aftermath(client: Client | None) -> list[HostError | LeftoverError]:
     if client and client.leftovers:
         found.append(LeftoverError(client.leftovers))
     return found
+
+
+def _checked(argv: Sequence[str | os.PathLike[str]], fds: Mapping[int, Descriptor]) -> tuple[str, ...]:
+    words = tuple(os.fspath(word) for word in argv)
+    if not words or not words[0] or any("\0" in word for word in words):
+        raise ValueError(f"argv {words!r}: a program, and words without NUL, expected")
+    if len(fds) > MAX_FDS or any(number < 0 for number in fds):
+        raise ValueError(f"fds: at most {MAX_FDS} descriptors, numbered from 0, expected")
+    return words
 
 
 def _streams(

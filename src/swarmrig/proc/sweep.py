@@ -4,7 +4,7 @@ Used by the guardian at the end of a run, by `clean` when both rig and guardian 
 when its guardian was. Imported late and only then: it may cost milliseconds.
 """
 
-# ruff: noqa: PTH100, PTH108, PTH112, PTH114, PTH118
+# ruff: noqa: PTH100, PTH108, PTH112, PTH114, PTH118, PTH202
 # (pathlib and contextlib would add 10 ms to the guardian's start)
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 KILL_DEADLINE_S = 1.5
 GRACE_S = 0.2
 POLL_S = 0.005
+GUARDIAN_LOG = "guardian.log"
 NETNS_DIRECTORY = "/run/netns"
 MNT_DETACH = 2
 
@@ -68,6 +69,11 @@ def read_journal(path: str) -> list[dict[str, Any]]:
         if isinstance(record, dict) and isinstance(record.get("t"), str):
             records.append(record)
     return records
+
+
+def journalled_processes(records: list[dict[str, Any]]) -> dict[int, int]:
+    """Pid to start time, of the children and the adopted orphans of a guardian."""
+    return {record["pid"]: record["start"] for record in records if record["t"] == "process"}
 
 
 def kill_all(targets: Callable[[], Iterable[int]], removed: Removed, *, deadline_s: float = KILL_DEADLINE_S) -> None:
@@ -190,6 +196,7 @@ def drop_state(place: Place, run_directory: str, *, keep: bool = False) -> None:
     """Copy the journal into the run directory and remove the state directory (`keep`: leave it to `clean`)."""
     if os.path.isdir(run_directory):
         _try(lambda: shutil.copyfile(place.journal_path, os.path.join(run_directory, "journal.jsonl")))
+        _try(lambda: _drop_empty(os.path.join(run_directory, GUARDIAN_LOG)))
     if not keep:
         remove_tree(place.directory)
 
@@ -227,6 +234,11 @@ def _wait_gone(targets: Callable[[], Iterable[int]], seconds: float) -> None:
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def _drop_empty(path: str) -> None:
+    if os.path.getsize(path) == 0:
+        os.unlink(path)
 
 
 def _try(action: Callable[[], Any]) -> bool:
