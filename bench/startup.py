@@ -14,7 +14,7 @@ from swarmrig.cli.main import COMMANDS
 ROUNDS = 11
 
 
-def measure() -> None:
+def run() -> None:
     """Whole processes, interleaved so that load hits all alike; medians in ms."""
     script = Path(sys.executable).with_name("swarmrig")
     contenders = {
