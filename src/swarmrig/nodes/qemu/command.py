@@ -74,6 +74,8 @@ def _machine(setup: Setup) -> Iterator[str]:
 def _image(setup: Setup) -> Iterator[str]:
     if setup.image is None:
         return
+    if setup.options.bios == "none":
+        yield from ("-bios", "none")
     if setup.load == "loader":
         yield from ("-device", f"loader,file={value(str(setup.image))}")
     else:

@@ -12,8 +12,10 @@ from swarmrig.nodes.qemu.memory import GuestMemory
 from swarmrig.nodes.qemu.monitor import Monitor
 from swarmrig.proc import Process
 
-STOPPED_FOR_GOOD = {"shutdown", "internal-error", "guest-panicked", "io-error", "watchdog"}
+HALTED = {"shutdown", "internal-error", "guest-panicked", "io-error", "watchdog"}
 """QMP run states that only a reset followed by `cont` leaves."""
+RESET_ROUNDS = 100
+"""Each asks once around the emulator's main loop; two are enough."""
 
 
 class QemuNode:
@@ -57,14 +59,21 @@ class QemuNode:
 
     async def reset(self) -> None:
         """Press the reset button. A paused guest stays paused; one that has halted runs again."""
+        halted = await self._has_halted()
         if self._halts_on_reboot:
             await self._monitor.execute("set-action", reboot="reset")
         await self._monitor.execute("system_reset")
         if self._halts_on_reboot:
             await self._monitor.execute("set-action", reboot="shutdown")
-        state = (await self._monitor.execute("query-status"))["status"]
-        if state in STOPPED_FOR_GOOD:
+        if halted:
+            # The reset happens in the emulator's main loop, after the command has been answered.
+            for _ in range(RESET_ROUNDS):
+                if not await self._has_halted():
+                    break
             await self._monitor.execute("cont")
+
+    async def _has_halted(self) -> bool:
+        return (await self._monitor.execute("query-status"))["status"] in HALTED
 
     async def kill(self) -> None:
         """End the emulator without warning, as a power cut does; returns when it has ended."""

@@ -127,6 +127,11 @@ class QemuOptions(BaseModel):
         default="kernel",
         description="How firmware.image gets into memory (generic machine): -kernel, -bios or -device loader.",
     )
+    bios: Literal["default", "none"] = Field(
+        default="default",
+        description="`none` leaves out the firmware that QEMU loads by itself, OpenSBI for instance: "
+        "for bare-metal images (generic machine).",
+    )
     nic: Name | None = Field(
         default=None, description="A network device to add (generic machine), for example virtio-net-device or e1000."
     )

@@ -15,11 +15,11 @@ from swarmrig.errors import HostError, NodeError
 from swarmrig.flash.image import LEGAL_SIZES, check_image
 from swarmrig.flash.nvs import NVS_SIZE
 from swarmrig.model.scenario import FirmwareSpec, NodeSpec
-from swarmrig.nodes.qemu.architectures import PREFIX, architecture_of_emulator, elf_kind, mismatch
+from swarmrig.nodes.qemu.architectures import PREFIX, architecture_of_emulator, mismatch
 from swarmrig.nodes.qemu.machines import Machine, Nic, Storage
 from swarmrig.nodes.qemu.options import QemuOptions
 
-GENERIC_ONLY = ("arch", "qemu_machine", "nic", "onboard_nic")
+GENERIC_ONLY = ("arch", "qemu_machine", "nic", "onboard_nic", "load", "bios")
 ESP_IMAGE_MAGIC = 0xE9
 
 
@@ -104,10 +104,8 @@ def _options(spec: NodeSpec) -> QemuOptions:
 
 
 def _check_options(spec: NodeSpec, machine: Machine, options: QemuOptions) -> None:
-    if machine.name != "generic":
-        useless = [
-            name for name in (*GENERIC_ONLY, "load") if name in options.model_fields_set and _differs(options, name)
-        ]
+    if machine.qemu_machine:
+        useless = [name for name in GENERIC_ONLY if name in options.model_fields_set and _differs(options, name)]
         if useless:
             raise NodeError(
                 spec.id,
@@ -117,6 +115,8 @@ def _check_options(spec: NodeSpec, machine: Machine, options: QemuOptions) -> No
         return
     if options.qemu_machine is None:
         raise NodeError(spec.id, "a generic machine needs `qemu_machine:`, a machine of QEMU", hint="for example virt")
+    if options.load == "bios" and options.bios == "none":
+        raise NodeError(spec.id, "`load: bios` makes the image the firmware; `bios: none` says there is none")
     if options.nic and options.onboard_nic:
         raise NodeError(spec.id, "a node has one network interface: give `nic:` or `onboard_nic:`, not both")
 
@@ -266,11 +266,3 @@ def _boot_header(spec: NodeSpec, machine: Machine) -> int:
             spec.id, f"wrong architecture: the bootloader in {boot} is for {other}, the node is {machine.name}"
         )
     return min(1 << (20 + (header[3] >> 4)), LEGAL_SIZES[-1])
-
-
-def is_elf(image: Path) -> bool:
-    """True for an ELF file that exists."""
-    try:
-        return elf_kind(image) is not None
-    except OSError:
-        return False
