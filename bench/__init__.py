@@ -1,4 +1,5 @@
-"""Benchmarks: each module here measures one thing beside a peer, in the same run, and prints the ratio.
+"""Measurements against peers, both sides in the same run: `python -m bench NAME …`, or all of them without a name.
 
-A module has `measure() -> None` and prints lines `NAME: ... ratio vs PEER = x.xx`.
+A measurement is a module here with a function `run() -> None` that prints lines `NAME: … ratio vs PEER = x.xx`. They
+are no tests: machines differ and have other things to do. What is compared is CPU time wherever that can be.
 """

@@ -1,25 +1,33 @@
-"""`python -m bench [NAME...]`: the named benchmarks, all of them without a name."""
+"""`python -m bench NAME …`: run measurements by name, all of them without one."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
-def names() -> list[str]:
-    """Every benchmark in this directory."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+def measurements() -> dict[str, Callable[[], None]]:
+    """By module name, every module of this package that has a `run`."""
+    found: dict[str, Callable[[], None]] = {}
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if not module.name.startswith("_"):
+            run = getattr(importlib.import_module(f"bench.{module.name}"), "run", None)
+            if run is not None:
+                found[module.name] = run
+    return found
 
 
-def main(wanted: list[str]) -> int:
-    known = names()
-    unknown = [name for name in wanted if name not in known]
+def main(names: Sequence[str]) -> int:
+    known = measurements()
+    unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
-        return 3
-    for name in wanted or known:
-        import_module(f"bench.{name}").measure()
+        print(f"no measurement {', '.join(unknown)}: there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    for name in names or known:
+        known[name]()
     return 0
 
 

@@ -18,8 +18,11 @@ from swarmrig.net.ports import PacketPort, Port, StreamPort, TapPort
 from swarmrig.net.timer import Timer
 
 FLUSH_NS = 200_000_000
-FLUSH_FRAMES = 1024
+FLUSH_FRAMES = 256
 SETTLE_CHECK_S = 0.002
+COALESCE_NS = 200_000
+"""Under load what is due is handed over at most this often, so that a wake-up is worth its price: so much later than
+modelled may a device get a frame. It does not add up over hops, for these are stamped with the modelled times."""
 
 _PORTS: Mapping[PortKind, Callable[..., Port]] = {
     PortKind.PACKET: PacketPort,
@@ -47,6 +50,7 @@ class FabricLoop:
         self._streams: list[StreamPort] = []
         self._others: dict[int, Callable[[int], None]] = {}
         self._flush_due_ns = 0
+        self._advanced_ns = -COALESCE_NS
         self._unflushed = 0
         self._dirty = False
         self._settling: list[tuple[int, Callable[[bool], None]]] = []
@@ -151,6 +155,7 @@ class FabricLoop:
         if due is None or due > now or self.start_ns is None:
             return False
         self.engine.advance(now)
+        self._advanced_ns = now
         return True
 
     def _watch_backlogs(self) -> None:
@@ -173,6 +178,8 @@ class FabricLoop:
         if self.start_ns is None:
             return None
         due = self.engine.next_ns()
+        if due is not None:
+            due = max(due, self._advanced_ns + COALESCE_NS)
         if self._dirty and (due is None or due > self._flush_due_ns):
             due = self._flush_due_ns
         if due is None:
