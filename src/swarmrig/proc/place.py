@@ -97,14 +97,13 @@ def claim(state_root: str, name: str) -> Place | None:
 
 def remove_tree(directory: str) -> None:
     """Remove a directory and all below it, symbolic links unfollowed, as far as it can be done."""
-    for parent, directories, files, parent_fd in os.fwalk(directory, topdown=False):
-        del parent
-        for name in files:
-            _attempt(os.unlink, name, parent_fd)
-        for name in directories:
-            _attempt(os.rmdir, name, parent_fd)
-            _attempt(os.unlink, name, parent_fd)  # a symbolic link to a directory
     try:
+        for _, directories, files, parent in os.fwalk(directory, topdown=False):
+            for name in files:
+                _attempt(os.unlink, name, parent)
+            for name in directories:
+                _attempt(os.rmdir, name, parent)
+                _attempt(os.unlink, name, parent)  # a symbolic link to a directory
         os.rmdir(directory)
     except OSError:
         pass

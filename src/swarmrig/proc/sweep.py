@@ -73,7 +73,8 @@ def read_journal(path: str) -> list[dict[str, Any]]:
 
 def journalled_processes(records: list[dict[str, Any]]) -> dict[int, int]:
     """Pid to start time, of the children and the adopted orphans of a guardian."""
-    return {record["pid"]: record["start"] for record in records if record["t"] == "process"}
+    found = ((record.get("pid"), record.get("start")) for record in records if record["t"] == "process")
+    return {pid: start for pid, start in found if isinstance(pid, int) and isinstance(start, int)}
 
 
 def kill_all(targets: Callable[[], Iterable[int]], removed: Removed, *, deadline_s: float = KILL_DEADLINE_S) -> None:
