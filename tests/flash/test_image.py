@@ -7,6 +7,7 @@ import os
 import resource
 import stat
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from swarmrig.model.scenario import FlashPart
 
 NVS = build_nvs(entries_from_values({"csi_cfg": {"node_id": 7}}))
 TABLE = build_table([Partition("nvs", 1, 2, 0x9000, 0x6000), Partition("app", 0, 0, 0x20000, 0x100000)])
+NEEDS_ESPTOOL = pytest.mark.skipif(not find_spec("esptool"), reason="the extra esp32 is not installed")
 
 
 def content(name: str, size: int) -> bytes:
@@ -81,6 +83,7 @@ def test_the_smallest_flash_that_holds_the_base_is_taken(tmp_path: Path, used: i
     assert assemble_image(tmp_path / "flash.bin", NVS, base=base).size == size * MIB
 
 
+@NEEDS_ESPTOOL
 def test_parts_are_merged_as_esptool_does(tmp_path: Path, parts: tuple[FlashPart, ...]) -> None:
     image = assemble_image(tmp_path / "flash.bin", NVS, parts=parts)
     expected = bytearray(b"\xff" * 2 * MIB)
@@ -92,6 +95,7 @@ def test_parts_are_merged_as_esptool_does(tmp_path: Path, parts: tuple[FlashPart
     assert image.origin == "merged"
 
 
+@NEEDS_ESPTOOL
 def test_a_changed_part_is_merged_anew(tmp_path: Path, parts: tuple[FlashPart, ...]) -> None:
     assemble_image(tmp_path / "one.bin", NVS, parts=parts)
     parts[3].file.write_bytes(b"another application")
@@ -99,6 +103,7 @@ def test_a_changed_part_is_merged_anew(tmp_path: Path, parts: tuple[FlashPart, .
     assert read_region(tmp_path / "two.bin", 0x20000, 19) == b"another application"
 
 
+@NEEDS_ESPTOOL
 def test_merging_prints_nothing(tmp_path: Path, parts: tuple[FlashPart, ...], capfd: Any) -> None:
     (tmp_path / "boot2.bin").write_bytes(b"something new")
     assemble_image(tmp_path / "flash.bin", NVS, parts=[FlashPart(0, tmp_path / "boot2.bin")])

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 from esp_idf_nvs_partition_gen import nvs_partition_gen as generator
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmrig.flash.keys import NvsType
@@ -37,7 +37,6 @@ def entries(draw: st.DrawFn) -> tuple[NvsEntry, ...]:
     return tuple(NvsEntry(namespace, key, *draw(values())) for namespace, key in places)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(entries())
 def test_what_is_built_is_read(built: tuple[NvsEntry, ...]) -> None:
     contents = read_nvs(build_nvs(built, SIZE))
@@ -61,7 +60,7 @@ def noticed(contents: NvsContents) -> bool:
     return bool(contents.problems) or any(page.erased for page in contents.pages)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.integers(0, 0x1FFF), st.integers(1, 255))
 def test_a_damaged_byte_is_noticed_or_harmless(position: int, mask: int) -> None:
     damaged = bytearray(GOOD)
@@ -79,7 +78,6 @@ def test_every_single_bit_is_noticed_or_harmless() -> None:
             assert noticed(contents) or contents.entries == SAMPLE, f"byte {position} bit {bit}"
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_stretch_is_noticed_or_harmless(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(GOOD) - 1))
@@ -89,14 +87,12 @@ def test_a_damaged_stretch_is_noticed_or_harmless(data: st.DataObject) -> None:
     assert noticed(contents) or contents.entries == SAMPLE
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 3))
 def test_any_bytes_are_read_without_raising(data: bytes, pages: int) -> None:
     assert read_nvs(data).to_json()
     read_nvs((data * 200)[: 4096 * pages])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 125), st.binary(min_size=32, max_size=32)), max_size=10))
 def test_entries_with_good_checksums_and_any_content_are_read_without_raising(
     patches: list[tuple[int, bytes]],
