@@ -17,7 +17,7 @@ from swarmrig.api.steppable import SteppableNode
 from swarmrig.model.network import DevicePlan, Impairment, LinkPlan, NetworkPlan, PortKind
 from swarmrig.net.hosted import HostedNode
 from swarmrig.net.impairment import changed
-from swarmrig.net.link import Agenda, Direction, Receiver, Record
+from swarmrig.net.link import MIN_FRAME, Agenda, Direction, Receiver, Record
 from swarmrig.net.router import Router
 from swarmrig.net.switch import connect_switch, looping_links
 
@@ -82,6 +82,7 @@ class Engine:
         """`captures`: by link name, who gets an entry for each frame that enters that link."""
         self.plan = plan
         self.now_ns = 0
+        self.runts = 0
         self._agenda = Agenda()
         captures = captures or {}
         self.wires = {link.name: Wire(link, plan.seed, self._agenda, captures.get(link.name)) for link in plan.links}
@@ -104,8 +105,11 @@ class Engine:
         return self._wire_of(device).towards(device)
 
     def send(self, t_ns: int, device: str, frame: bytes) -> None:
-        """A device transmits. Never earlier than what was last sent or advanced to."""
-        self.egress(device).send(t_ns, frame)
+        """A device transmits, never earlier than what was last sent or advanced to. Runts are dropped."""
+        if len(frame) >= MIN_FRAME:
+            self.egress(device).send(t_ns, frame)
+        else:
+            self.runts += 1
 
     def next_ns(self) -> int | None:
         """When something is due next without further input."""

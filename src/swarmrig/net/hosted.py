@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from swarmrig.api.steppable import SteppableNode
-from swarmrig.net.link import Agenda, Direction
+from swarmrig.net.link import MIN_FRAME, Agenda, Direction
 
 CONSOLE_LIMIT = 100_000
 """Console lines kept until somebody asks; beyond, new ones are dropped and counted."""
@@ -56,6 +56,8 @@ class HostedNode:
         self._console += result.console[:room]
         self.console_dropped += max(len(result.console) - room, 0)
         for _, frame in result.frames:  # all due now: no deadline of the node is ever passed over
+            if len(frame) < MIN_FRAME:
+                raise ValueError(f"sent a frame of {len(frame)} bytes: {frame!r}")
             self._egress.send(t_ns, frame)
         self._plan_wake(t_ns + 1)
 

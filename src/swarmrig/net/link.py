@@ -24,6 +24,8 @@ Receiver = Callable[[int, bytes], object]
 Record = tuple[int, int, bytes, str | None]
 """A capture entry: (t_ns, interface, frame, comment). No comment: plainly delivered."""
 
+MIN_FRAME = 14
+"""An Ethernet header. Shorter frames never enter the network: whoever takes them in from outside drops them."""
 BLOCK = 256
 """Frames per block of random words."""
 _LOSS, _STEP, _BURST, _DUPLICATE, _REORDER, _CORRUPT, _BIT, _JITTER = range(8)

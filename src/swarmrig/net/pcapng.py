@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -106,7 +107,8 @@ class CaptureWriter:
                 left = left[os.write(self._fd, left) :]
         except OSError as error:
             self.failure = f"{self.path.name}: {error.strerror}"
-            os.ftruncate(self._fd, self._size)
+            with suppress(OSError):  # a device, perhaps
+                os.ftruncate(self._fd, self._size)
             return
         self._size += len(data)
 

@@ -12,11 +12,11 @@ import socket
 import struct
 from typing import Protocol
 
-from swarmrig.net.link import Direction
+from swarmrig.net.link import MIN_FRAME, Direction
 
 BATCH = 32
 """Frames read from one port before the others have their turn."""
-MIN_FRAME, MAX_FRAME = 14, 65_535
+MAX_FRAME = 65_535
 STREAM_BACKLOG = 1 << 20
 """Bytes that may wait for the reader of a stream port."""
 
@@ -205,7 +205,10 @@ class TapPort:
         try:
             while count < BATCH:
                 frame = os.read(self._fd, _READ_SIZE)
-                self._egress.send(t_ns, frame)
+                if len(frame) >= MIN_FRAME:
+                    self._egress.send(t_ns, frame)
+                else:
+                    self.malformed += 1
                 count += 1
         except BlockingIOError:
             pass
