@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from swarmrig.checks.console import Console, ConsoleParams
+from swarmrig.model.facts import NodeState
 from swarmrig.model.verdict import Outcome
 
 S = 1_000_000_000
@@ -35,7 +36,7 @@ def test_absent(swarm, judged):
     assert swarm.judge(Console, absent="panic", final=False) is None
     judged(swarm.judge(Console, absent="panic"), Outcome.PASS, "coord, s1, s2")
     swarm.line("s2", "panic!")
-    judgement = judged(swarm.judge(Console, absent="panic"), Outcome.FAIL, "s2: 1 lines match")
+    judgement = judged(swarm.judge(Console, absent="panic"), Outcome.FAIL, "s2: 1 lines match", "no line matches")
     assert judgement.evidence[0].line == 2
 
 
@@ -86,6 +87,23 @@ def test_within_needs_a_start(swarm, judged):
     swarm.line("s1", "ready")
     assert swarm.judge(Console, node="s1", matches="ready", within="2s", final=False) is None
     judged(swarm.judge(Console, node="s1", matches="ready", within="2s"), Outcome.INCONCLUSIVE, "start of s1")
+
+
+@pytest.mark.parametrize(
+    ("params", "outcome"),
+    [
+        ({"matches": "tick"}, Outcome.PASS),
+        ({"matches": "tock"}, Outcome.INCONCLUSIVE),
+        ({"matches": "tick", "count": 1}, Outcome.INCONCLUSIVE),
+        ({"matches": "tick", "count": 0}, Outcome.FAIL),
+        ({"absent": "tock"}, Outcome.INCONCLUSIVE),
+        ({"absent": "tick"}, Outcome.FAIL),
+    ],
+)
+def test_a_console_that_was_not_heard_to_its_end(swarm, judged, params, outcome):
+    swarm.line("s1", "tick")
+    swarm.change("s1", NodeState.UNHEARD)
+    judged(swarm.judge(Console, node="s1", **params), outcome)
 
 
 def test_unknown_nodes(swarm, judged):

@@ -40,6 +40,16 @@ def test_an_offending_line(swarm, judged, check, text, outcome):
     assert judgement.evidence[0].line == 2
 
 
+@pytest.mark.parametrize("check", [NoCrashes, NoHeapErrors])
+def test_a_console_that_was_not_heard_to_its_end_proves_no_absence(swarm, judged, check):
+    swarm.started()
+    swarm.booted()
+    swarm.change("s1", NodeState.UNHEARD, S)
+    judged(swarm.judge(check), Outcome.INCONCLUSIVE, "s1 said too much")
+    swarm.line("s2", f"{PANIC} {OOM}")
+    judged(swarm.judge(check), check.severity, "s2", "not judged: s1 said too much")
+
+
 def test_each_notices_only_its_own(swarm, judged):
     swarm.started()
     swarm.booted()

@@ -30,9 +30,9 @@ class _Boot:
             self.first_line = self.first_line or fact
             if self.marker is None and is_boot_marker(fact.text):
                 self.marker = fact
-        elif fact.state is not NodeState.STARTED:
+        elif fact.state in (NodeState.EXITED, NodeState.STOPPED):
             self.ended = self.ended or fact
-        elif self.started_ns is None:
+        elif fact.state is NodeState.STARTED and self.started_ns is None:
             self.started_ns = fact.t_ns
 
     @property

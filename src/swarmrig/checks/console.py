@@ -61,6 +61,7 @@ class _Searched:
 
     def __init__(self) -> None:
         self.started_ns: int | None = None
+        self.unheard = False
         self.lines = 0
         self.last_line = 0
         self.matching = 0
@@ -96,7 +97,7 @@ class Console:
         self._context = context
         self._pattern = re.compile(matches if matches is not None else absent or "")
         self._absent = absent is not None
-        self._bounds = count or {"min": 1.0, "max": None}
+        self._bounds = {"min": None, "max": 0.0} if self._absent else count or {"min": 1.0, "max": None}
         self._within_ns = within
         self._unknown: list[str] = []
         self._nodes = {name: _Searched() for name in self._chosen(node, nodes)}
@@ -105,6 +106,8 @@ class Console:
         if isinstance(fact, NodeChange) and fact.node in self._nodes:
             if fact.state is NodeState.STARTED and self._nodes[fact.node].started_ns is None:
                 self._nodes[fact.node].started_ns = fact.t_ns
+            elif fact.state is NodeState.UNHEARD:
+                self._nodes[fact.node].unheard = True
         elif isinstance(fact, ConsoleLine) and fact.node in self._nodes:
             self._observe_line(self._nodes[fact.node], fact)
 
@@ -129,7 +132,7 @@ class Console:
 
     def _decided(self) -> bool:
         """Only what can't become wrong any more: enough matches, and no upper bound."""
-        if self._absent or self._unknown or self._bounds["max"] is not None or not self._nodes:
+        if self._unknown or self._bounds["max"] is not None or not self._nodes:
             return False
         least = self._bounds["min"] or 0
         if self._within_ns is not None and any(found.started_ns is None for found in self._nodes.values()):
@@ -144,14 +147,17 @@ class Console:
             tally.gap(f"the console of {name} is empty")
         elif self._within_ns is not None and found.started_ns is None:
             tally.gap(f"the start of {name} was not seen", *pointers)
-        elif self._absent:
-            if number:
-                tally.fail(f"{name}: {number} lines match {self._pattern.pattern!r}", *pointers)
-            tally.support(searched)
+        elif found.unheard and self._open(number):
+            tally.gap(f"{name} said too much: its console was not searched to the end", searched)
         elif within_bounds(number, self._bounds):
             tally.support(*(pointers or [searched]))
         else:
             tally.fail(f"{name}: {number} lines match, expected: {self._wanted()}", *(pointers or [searched]))
+
+    def _open(self, number: int) -> bool:
+        """Could lines that were not heard have made a difference?"""
+        least, most = self._bounds["min"] or 0, self._bounds["max"]
+        return number < least or (most is not None and number <= most)
 
     def _wanted(self) -> str:
         within = f" within {format_duration(self._within_ns)} of the start" if self._within_ns is not None else ""

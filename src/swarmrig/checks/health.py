@@ -37,11 +37,16 @@ class _Consoles:
         self._context = context
         self._offends = offends
         self.nodes = {node.id: _Offences() for node in context.scenario.nodes}
+        self._unheard: set[str] = set()
 
-    def observe(self, fact: ConsoleLine) -> None:
+    def observe(self, fact: ConsoleLine | NodeChange) -> None:
         found = self.nodes.get(fact.node)
-        if found is not None:
+        if found is None:
+            return
+        if isinstance(fact, ConsoleLine):
             found.observe(fact, self._offends)
+        elif fact.state is NodeState.UNHEARD:
+            self._unheard.add(fact.node)
 
     def fail(self, node: str, tally: Tally) -> None:
         """Add the node's offending lines, if any, to the tally."""
@@ -50,6 +55,11 @@ class _Consoles:
             count = f" and {found.offences - 1} more such lines" if found.offences > 1 else ""
             evidence = self._context.console(node, found.first.line, found.first.text.strip()[:120])
             tally.fail(f"{node}: {found.first.text.strip()[:120]}{count}", evidence)
+
+    def gaps(self, tally: Tally) -> None:
+        """Add what was said but not heard: a console that was searched in part proves no absence."""
+        for node in sorted(self._unheard):
+            tally.gap(f"{node} said too much: its console was not searched to the end", self.searched(node))
 
     def searched(self, node: str) -> Evidence:
         """Evidence that there was a console to search, and up to where it was."""
@@ -73,9 +83,9 @@ class NoCrashes:
         self._expected = _expected_exits(context)
 
     def observe(self, fact: Fact) -> None:
-        if isinstance(fact, ConsoleLine):
+        if isinstance(fact, ConsoleLine | NodeChange):
             self._consoles.observe(fact)
-        elif isinstance(fact, NodeChange) and fact.node in self._consoles.nodes:
+        if isinstance(fact, NodeChange) and fact.node in self._consoles.nodes:
             if fact.state is NodeState.EXITED:
                 self._exits.setdefault(fact.node, fact)
             self._started.add(fact.node)
@@ -94,6 +104,7 @@ class NoCrashes:
         unseen = [node for node, found in self._consoles.nodes.items() if not found.lines and node not in self._started]
         if unseen:
             tally.gap(f"neither a process nor a console line of {listed(unseen)}")
+        self._consoles.gaps(tally)
         measured: dict[str, Any] = {"crash_lines": self._consoles.counts(), "exited": sorted(self._exits)}
         return tally.judgement(f"no crash on {len(self._consoles.nodes)} nodes", measured)
 
@@ -117,7 +128,7 @@ class NoHeapErrors:
         self._consoles = _Consoles(context, is_memory_error)
 
     def observe(self, fact: Fact) -> None:
-        if isinstance(fact, ConsoleLine):
+        if isinstance(fact, ConsoleLine | NodeChange):
             self._consoles.observe(fact)
 
     def judge(self, now_ns: int, *, final: bool) -> Judgement | None:  # noqa: ARG002 - the contract
@@ -131,6 +142,7 @@ class NoHeapErrors:
         silent = [node for node, found in self._consoles.nodes.items() if not found.lines]
         if silent:
             tally.gap(f"no console line of {listed(silent)}")
+        self._consoles.gaps(tally)
         return tally.judgement("no heap or stack error in any console", {"error_lines": self._consoles.counts()})
 
 

@@ -41,6 +41,7 @@ class NodeState(StrEnum):
     STARTED = "started"  # data: pid, command
     EXITED = "exited"  # by itself; data: code or signal, stderr (last lines)
     STOPPED = "stopped"  # by the rig, at the end of the run
+    UNHEARD = "unheard"  # it runs on, but says too much: further console lines do not become facts
 
 
 @dataclass(frozen=True, slots=True)
