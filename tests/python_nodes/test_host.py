@@ -325,8 +325,8 @@ def test_strangers_asking_for_strangers_are_not_remembered() -> None:
     assert question.arp is not None
 
 
-def test_settings_are_what_the_file_says_under_config() -> None:
-    assert host(options={"model": "x:y", "config": {"gain": 2}}).settings == {"gain": 2}
+def test_settings_are_what_the_file_says_under_settings() -> None:
+    assert host(options={"model": "x:y", "settings": {"gain": 2}}).settings == {"gain": 2}
     assert host().settings == {}
 
 

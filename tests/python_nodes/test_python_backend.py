@@ -20,7 +20,7 @@ MODEL = "swarmrig.nodes.python.aggregator:make_aggregator"
 
 
 def spec(model: str = MODEL, **changes: Any) -> NodeSpec:
-    options = PythonOptions(model=model, config={"gain": 2}).model_dump()
+    options = PythonOptions(model=model, settings={"gain": 2}).model_dump()
     return NodeSpec("model", 5, kind="python", options=options, **changes)
 
 
@@ -48,7 +48,7 @@ def test_it_comes_through_the_entry_points() -> None:
 def test_the_plan_names_the_factory_and_no_command() -> None:
     made = plan(spec())
     assert (made.port, made.factory, made.command) == (PortKind.PYTHON, MODEL, ())
-    assert made.details == {"model": MODEL, "config": {"gain": 2}}
+    assert made.details == {"model": MODEL, "settings": {"gain": 2}}
     assert made.warnings == ()
 
 
@@ -85,7 +85,7 @@ def test_options_refuse_what_is_no_reference(model: str) -> None:
 
 def test_options_refuse_what_cannot_be_handed_over() -> None:
     with pytest.raises(ValidationError, match="JSON"):
-        PythonOptions(model=MODEL, config={"x": object()})
+        PythonOptions(model=MODEL, settings={"x": object()})
     with pytest.raises(ValidationError, match="extra"):
         PythonOptions(model=MODEL, colour="red")  # type: ignore[call-arg]
 

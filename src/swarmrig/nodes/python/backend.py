@@ -26,16 +26,16 @@ class PythonOptions(BaseModel):
         description="`package.module:callable`, called as callable(name, config); returns a steppable node",
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
     )
-    config: dict[str, Any] = Field(default_factory=dict, description="what `Host` offers the model as `settings`")
+    settings: dict[str, Any] = Field(default_factory=dict, description="the model's own: `settings` of a `Host`")
 
-    @field_validator("config")
+    @field_validator("settings")
     @classmethod
-    def _json_able(cls, config: dict[str, Any]) -> dict[str, Any]:
+    def _json_able(cls, settings: dict[str, Any]) -> dict[str, Any]:
         try:
-            json.dumps(config)
+            json.dumps(settings)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"the config is handed to another process as JSON: {error}") from error
-        return config
+            raise ValueError(f"settings are handed to another process as JSON: {error}") from error
+        return settings
 
 
 class PythonNode:
@@ -70,7 +70,7 @@ class PythonBackend:
             port=PortKind.PYTHON,
             factory=options.model,
             warnings=_warnings(spec),
-            details={"model": options.model, "config": options.config},
+            details={"model": options.model, "settings": options.settings},
         )
 
     @asynccontextmanager
@@ -78,7 +78,7 @@ class PythonBackend:
         yield PythonNode(plan.spec)
 
     def read_back(self, plan: NodePlan, context: LaunchContext) -> Sequence[str]:  # noqa: ARG002
-        """Nothing is provisioned but the config, which the driver hands over in memory."""
+        """Nothing is provisioned but the settings, which the driver hands over in memory."""
         return ()
 
 
