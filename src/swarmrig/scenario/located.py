@@ -189,8 +189,7 @@ class _Builder:
             self._stop(mark, "a second document begins here", "a scenario is one YAML document: one file each")
 
     def _on_scalar(self, event: Any, mark: Mark) -> None:
-        if any("\ud800" <= character <= "\udfff" for character in event.value):
-            self._stop(mark, "an escape that is no character (a lone surrogate)")
+        event.value = self._characters(event.value, mark)
         value = self._typed(event, mark)
         if self._stack and self._stack[-1].is_table and self._stack[-1].key is None:
             self._count(mark, 1, 1)
@@ -201,13 +200,22 @@ class _Builder:
             return
         self._add(Scalar(value, mark, event.value), mark, event.anchor, 1, 1)
 
+    def _characters(self, text: str, mark: Mark) -> str:
+        """Escapes in pairs of surrogates, as JSON writes them, become the characters that they stand for."""
+        if not any("\ud800" <= character <= "\udfff" for character in text):
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._stop(mark, "an escape that is no character (a lone surrogate)")
+
     def _typed(self, event: Any, mark: Mark) -> str | int | float | bool | None:
         tag = self._tag(event, mark, _SCALAR_TAGS)
         if tag is None:
-            return _core_schema(event.value) if event.style is None else str(event.value)
+            return core_schema(event.value) if event.style is None else str(event.value)
         if tag == "str":
             return str(event.value)
-        value = _core_schema(event.value)
+        value = core_schema(event.value)
         given = "null" if value is None else type(value).__name__
         if tag == "float" and given == "int":
             return float(str(value))
@@ -312,7 +320,8 @@ class _Builder:
                 self._problems.add(mark, "the merge key << takes a mapping or a list of mappings")
 
 
-def _core_schema(text: str) -> str | int | float | bool | None:
+def core_schema(text: str) -> str | int | float | bool | None:
+    """The value of a plain scalar; a number of more than 64 characters stays text."""
     if _NULL.match(text):
         return None
     if _BOOL.match(text):

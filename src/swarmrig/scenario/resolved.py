@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +10,7 @@ from swarmrig.model.network import Impairment
 from swarmrig.model.scenario import CheckSpec, FaultSpec, FirmwareSpec, LinkSpec, NodeSpec, Scenario
 from swarmrig.model.units import format_duration, format_rate
 from swarmrig.plugins import Registry
+from swarmrig.scenario.emit import block
 from swarmrig.scenario.native import FORMAT_VERSION
 from swarmrig.scenario.plugin_params import bare_field
 
@@ -21,17 +21,7 @@ def dump_scenario(scenario: Scenario, registry: Registry | None = None) -> str:
     Places, the dialect's name and warnings are not part of it. Paths are absolute. `registry` (default: what is
     installed) knows how plugins write their parameters.
     """
-    from ruamel.yaml import YAML
-
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.allow_unicode = True
-    yaml.width = 1000
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.representer.ignore_aliases = lambda _data: True
-    stream = StringIO()
-    yaml.dump(scenario_dict(scenario, registry or Registry.load()), stream)
-    return stream.getvalue()
+    return "\n".join(block(scenario_dict(scenario, registry or Registry.load()))) + "\n"
 
 
 def scenario_dict(scenario: Scenario, registry: Registry) -> dict[str, Any]:
