@@ -63,6 +63,18 @@ def test_a_closed_pipe_changes_no_exit_code(arguments, code):
     assert "Exception ignored" not in result.stderr
 
 
+@pytest.mark.parametrize("arguments", [["presets"], ["--version"], ["--help"]])
+def test_a_terminal_that_is_gone_changes_no_exit_code(arguments):
+    leader, follower = os.openpty()
+    os.close(leader)
+    try:
+        command = [sys.executable, "-m", "swarmrig", *arguments]
+        result = subprocess.run(command, stdout=follower, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(follower)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_output_to_a_full_disk_is_an_error():
     with open("/dev/full", "w") as full:
         result = subprocess.run(

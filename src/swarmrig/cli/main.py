@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as done:
         code = done.exit_code
     except BaseException as error:
-        code = 0 if _is_closed_pipe(error) else report_failure(error)
+        code = 0 if _is_lost_reader(error) else report_failure(error)
     return flush(code, broken=EXIT_BROKEN)
 
 
@@ -81,10 +82,10 @@ def _invoke(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _is_closed_pipe(error: BaseException) -> bool:
+def _is_lost_reader(error: BaseException) -> bool:
     """Whether click failed to print a help text because its reader has gone."""
-    if not isinstance(error, BrokenPipeError):
+    if not (isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EIO)):
         return False
     asked = select.poll()
     asked.register(sys.stdout, 0)
-    return any(event & select.POLLERR for _, event in asked.poll(0))
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0))

@@ -1,7 +1,8 @@
-"""Printing. A reader that closes the pipe early (`| head`) silences the output and changes no exit code."""
+"""Printing. A reader that goes away (`| head`, a closed terminal) silences the output and changes no exit code."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -10,6 +11,9 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
+
+_GONE = (errno.EPIPE, errno.EIO)
+"""What a write to a closed pipe, and to a terminal that is gone, ends with."""
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)}
 
@@ -20,7 +24,9 @@ def say(text: str, *, stream: TextIO | None = None) -> None:
     try:
         target.write(text + "\n")
         target.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
         _silence(target)
     except UnicodeEncodeError:
         say(text.encode("ascii", "backslashreplace").decode("ascii"), stream=target)
@@ -51,11 +57,9 @@ def flush(code: int, *, broken: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError as error:
             _silence(stream)
-        except OSError:
-            _silence(stream)
-            code = code or broken
+            code = code or (0 if error.errno in _GONE else broken)
     return code
 
 

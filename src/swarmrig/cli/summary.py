@@ -35,7 +35,7 @@ def summary_lines(finished: FinishedRun, *, colours: bool) -> Iterator[str]:
     for result in record.checks:
         yield from _check_lines(result, width, colours)
     for failure in record.failures:
-        yield f"{_outcome(Outcome.FATAL, colours)}  {harmless(failure)}"
+        yield f"{_outcome(Outcome.FATAL, colours)} {harmless(failure)}"
     for warning in warnings(record):
         yield f"{'note':<13} {harmless(warning)}"
     yield ""
