@@ -33,3 +33,7 @@ def test_verdict(judgements, failures, strict, verdict):
 def test_nothing_has_no_worst_outcome():
     with pytest.raises(ValueError, match="at least one"):
         worst([])
+
+
+def test_proved_faults_alone_are_no_pass():
+    assert conclude([CheckResult("fault", "fault cut", Judgement(PASS, ""))], []) is WARN

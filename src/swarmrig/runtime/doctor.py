@@ -10,7 +10,8 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -23,6 +24,10 @@ from swarmrig.proc import Completed, RunScope, Spawner, open_spawner
 
 DEADLINE_S = 3.0
 """Per program; the probes run at the same time."""
+TOTAL_S = 4.5
+"""Per probe."""
+REQUIRED = frozenset({"qemu-system-riscv32"})
+"""What the presets cannot do without."""
 OLDEST_QEMU = (7, 2)
 """The first with `-netdev dgram`, which the network is attached by."""
 
@@ -54,51 +59,56 @@ async def examine_host() -> list[Probe]:
 
 async def probe_host(spawner: Spawner, scratch: Path) -> list[Probe]:
     """Every probe, in a fixed order; `scratch` is a directory for small files."""
-    probes: list[Callable[[], Awaitable[Probe]]] = [
-        lambda: _qemu(spawner, "riscv32", "virt", required=True),
-        lambda: _qemu(spawner, "arm", "mps2-an385"),
-        lambda: _qemu(spawner, "x86_64", "q35"),
-        *(
-            lambda machine=machine: _espressif(spawner, machine)
-            for machine in MACHINES.values()
-            if machine.storage is Storage.ESP_FLASH
-        ),
-        lambda: _kvm(spawner, scratch),
-        lambda: anyio.to_thread.run_sync(_tap),
-        lambda: _user_namespaces(spawner),
-        lambda: _docker(),
-        lambda: _program(spawner, "tshark", "apt install tshark"),
-        lambda: _program(spawner, "riscv64-unknown-elf-gcc", "apt install gcc-riscv64-unknown-elf"),
-    ]
-    found: dict[int, Probe] = {}
+    found: dict[str, Probe] = {}
+    probes = _probes(spawner, scratch)
 
-    async def run(index: int, probe: Callable[[], Awaitable[Probe]]) -> None:
-        found[index] = await probe()
+    async def run(name: str, probe: Callable[[], Awaitable[Probe]]) -> None:
+        with anyio.move_on_after(TOTAL_S):
+            found[name] = await probe()
+        if name not in found:
+            found[name] = Probe(name, False, f"no result within {TOTAL_S:g} s", "is this machine overloaded?")
 
     async with anyio.create_task_group() as tasks:
-        for index, probe in enumerate(probes):
-            tasks.start_soon(run, index, probe)
-    return [found[index] for index in range(len(probes))]
+        for name, probe in probes.items():
+            tasks.start_soon(run, name, probe)
+    return [replace(found[name], required=name in REQUIRED) for name in probes]
 
 
-async def _qemu(spawner: Spawner, architecture: str, machine: str, *, required: bool = False) -> Probe:
+def _probes(spawner: Spawner, scratch: Path) -> dict[str, Callable[[], Awaitable[Probe]]]:
+    """By name; each gives the probe of that name."""
+    esp_machines = [machine for machine in MACHINES.values() if machine.storage is Storage.ESP_FLASH]
+    return {
+        "qemu-system-riscv32": partial(_qemu, spawner, "riscv32", "virt"),
+        "qemu-system-arm": partial(_qemu, spawner, "arm", "mps2-an385"),
+        "qemu-system-x86_64": partial(_qemu, spawner, "x86_64", "q35"),
+        **{machine.name: partial(_espressif, spawner, machine) for machine in esp_machines},
+        "kvm": partial(_kvm, spawner, scratch),
+        "tap": partial(anyio.to_thread.run_sync, _tap),
+        "user namespaces": partial(_user_namespaces, spawner),
+        "docker": _docker,
+        "tshark": partial(_program, spawner, "tshark", "apt install tshark"),
+        "riscv64-unknown-elf-gcc": partial(
+            _program, spawner, "riscv64-unknown-elf-gcc", "apt install gcc-riscv64-unknown-elf"
+        ),
+    }
+
+
+async def _qemu(spawner: Spawner, architecture: str, machine: str) -> Probe:
     name = f"qemu-system-{architecture}"
     package = DEBIAN_PACKAGES.get(architecture, "apt install qemu-system-misc")
     path = shutil.which(name)
     if path is None:
-        return Probe(name, False, "not found", package, required)
+        return Probe(name, False, "not found", package)
     try:
         version, machines = await _version_and_machines(spawner, path)
     except HostError as error:
-        return Probe(name, False, f"{path}: {error.message}", package, required)
+        return Probe(name, False, f"{path}: {error.message}", package)
     if version < OLDEST_QEMU:
         wanted = ".".join(map(str, OLDEST_QEMU))
-        return Probe(
-            name, False, f"{path} is version {_dotted(version)}", f"QEMU {wanted} or newer is needed", required
-        )
+        return Probe(name, False, f"{path} is version {_dotted(version)}", f"QEMU {wanted} or newer is needed")
     if machine not in machines:
-        return Probe(name, False, f"{path} has no machine {machine}", package, required)
-    return Probe(name, True, f"{path}, version {_dotted(version)}, machine {machine}", required=required)
+        return Probe(name, False, f"{path} has no machine {machine}", package)
+    return Probe(name, True, f"{path}, version {_dotted(version)}, machine {machine}")
 
 
 async def _espressif(spawner: Spawner, machine: Machine) -> Probe:

@@ -49,6 +49,9 @@ class Judge:
         for spec, judgement in zip(self._specs, self.judge(now_ns, final=True), strict=True):
             if judgement is None:
                 judgement = Judgement(Outcome.FATAL, "the check gave no final judgement", severity=Outcome.FATAL)
+            elif judgement.outcome is Outcome.PASS and not judgement.evidence:
+                message = f"it says {judgement.message!r}, but points to no evidence"
+                judgement = Judgement(Outcome.INCONCLUSIVE, message, severity=judgement.severity)
             results.append(CheckResult(spec.name, spec.label, judgement))
         return tuple(results)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from swarmrig.api import NodePlan
+from swarmrig.api import CheckContext, NodePlan
 from swarmrig.errors import HostError, NodeError, Problem, ScenarioError
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import CheckSpec, FaultSpec, NodeSpec, Scenario, SourceRef, TimeMode
@@ -61,7 +61,7 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
     nodes = await _plan_nodes(scenario, backends)
     network = plan_network(scenario, nodes)
     faults = _plan_faults(scenario, network, nodes, registry)
-    checks = tuple(PlannedCheck(spec, registry.check(spec.name)) for spec in scenario.checks)
+    checks = _plan_checks(scenario, network, registry)
     return RunPlan(
         scenario=scenario,
         network=network,
@@ -92,6 +92,22 @@ async def _plan_nodes(scenario: Scenario, backends: dict[str, Any]) -> tuple[Nod
     if problems:
         raise ScenarioError(problems)
     return tuple(plans)
+
+
+def _plan_checks(scenario: Scenario, network: NetworkPlan, registry: Registry) -> tuple[PlannedCheck, ...]:
+    context = CheckContext(scenario, network)
+    planned = tuple(PlannedCheck(spec, registry.check(spec.name)) for spec in scenario.checks)
+    problems: list[Problem] = []
+    for check in planned:
+        resolve = getattr(check.factory, "resolve", None)
+        try:
+            if resolve is not None:
+                resolve(check.spec.params, context)
+        except ValueError as error:
+            problems.append(_problem(f"check {check.spec.label}: {error}", check.spec.source, None))
+    if problems:
+        raise ScenarioError(problems)
+    return planned
 
 
 def _plan_faults(

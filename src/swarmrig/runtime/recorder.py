@@ -168,3 +168,4 @@ class Recorder:
 
     def _console_truncated(self, node: str) -> None:
         self.warning(node, "console flood: further lines are no longer judged")
+        self._judge.observe(NodeChange(self._clock.now_ns(), node, NodeState.UNHEARD))

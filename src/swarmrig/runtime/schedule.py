@@ -14,6 +14,7 @@ from swarmrig.model.units import NS_PER_S, format_duration
 from swarmrig.model.verdict import CheckResult, Judgement, Outcome
 from swarmrig.runtime.clock import RunClock
 from swarmrig.runtime.plan import PlannedFault, RunPlan
+from swarmrig.runtime.verdict import FAULT
 
 
 class ScheduledFault:
@@ -54,7 +55,7 @@ class ScheduledFault:
         else:
             proved, reason = self._fault.proved()
         label = f"fault {self.spec.id}: {self.description}"
-        return CheckResult("fault", label, Judgement(Outcome.PASS if proved else Outcome.FAIL, reason))
+        return CheckResult(FAULT, label, Judgement(Outcome.PASS if proved else Outcome.FAIL, reason))
 
     def as_json(self) -> Mapping[str, Any]:
         judgement = self.result().judgement

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from swarmrig.model.verdict import CheckResult, Outcome, worst
 
+FAULT = "fault"
+"""Name of the results that prove faults: necessary, but nothing that was checked of the swarm."""
+
 
 def conclude(results: Sequence[CheckResult], failures: Sequence[str], *, strict: bool = False) -> Outcome:
     """PASS, WARN, FAIL or FATAL. A failure of the rig or of an emulator is FATAL; a run in which nothing
@@ -13,5 +16,7 @@ def conclude(results: Sequence[CheckResult], failures: Sequence[str], *, strict:
     counted = [result.judgement.counted for result in results]
     if failures:
         counted.append(Outcome.FATAL)
-    verdict = worst(counted) if counted else Outcome.WARN
+    if not any(result.name != FAULT for result in results):
+        counted.append(Outcome.WARN)
+    verdict = worst(counted)
     return Outcome.FAIL if strict and verdict is Outcome.WARN else verdict
