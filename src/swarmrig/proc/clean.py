@@ -71,7 +71,7 @@ def _clean_dead(claimed: Place, dry_run: bool) -> CleanedRun:
     directory = str(head["run_directory"]) if "run_directory" in head else None
     removed = sweep.Removed(dry_run=dry_run)
     if head.get("boot") == probe.boot_id():
-        sweep.kill_all(lambda: _processes(claimed.run_id, records), removed)
+        sweep.kill_all(lambda: _processes(claimed.run_id, records), removed, freeze=True)
         own = records
     else:  # another boot has ended every process, link and namespace
         own = [record for record in records if record["t"] == "path"]
@@ -90,6 +90,8 @@ def _processes(run_id: str, records: list[dict[str, Any]]) -> set[int]:
     journalled = sweep.journalled_processes(records)
     known = {pid for pid, start in journalled.items() if probe.start_time(pid) == start}
     known.update(pid for pid in probe.all_pids() if probe.variable(pid, TAG) == run_id)
+    # First without those above: everything of this user may be below them.
+    known -= _lineage()
     return known.union(*map(probe.descendants, known)) - _lineage()
 
 

@@ -168,18 +168,25 @@ class Client:
     def _take(self, message: Any, fds: list[int]) -> None:
         kind, *rest = message
         if kind == "hello":
-            lock, journal = fds
-            self.place = Place(self.scope.run_id, str(self.scope.state_directory), lock, journal)
-            _resolve(self._hello, None)
+            self._take_place(fds)
         elif kind == "failed":
-            problem = HostError(f"cannot make the run's state directory: {rest[0]}", hint="see SWARMRIG_STATE_DIR")
-            if not self._hello.done():
-                self._hello.set_exception(problem)
+            hint = "choose another place with SWARMRIG_STATE_DIR"
+            _fail(self._hello, HostError(f"cannot make the run's state directory: {rest[0]}", hint=hint))
         elif kind == "exit":
             pid, code, number = rest
-            _resolve(self._exits[pid], (code, number))
+            if pid in self._exits:  # else it was given up: it survived SIGKILL for too long
+                _resolve(self._exits[pid], (code, number))
         else:
             self._take_reply(*rest)
+
+    def _take_place(self, fds: list[int]) -> None:
+        if len(fds) < 2:
+            for fd in fds:
+                os.close(fd)
+            _fail(self._hello, HostError("too many open files", hint="raise `ulimit -n`"))
+            return
+        self.place = Place(self.scope.run_id, str(self.scope.state_directory), *fds)
+        _resolve(self._hello, None)
 
     def _take_reply(self, number: int, ok: bool, result: Any) -> None:
         # A process is known from the very moment of its answer: its exit may be the next message.
@@ -210,9 +217,7 @@ class Client:
         self.lost = self._loss()
         rescue.kill_groups(self.spawned)
         for future in (self._hello, *self._answers.values(), *self._exits.values()):
-            if not future.done():
-                future.set_exception(self.lost)
-                future.exception()  # not every one of them is awaited
+            _fail(future, self.lost)
         self.on_lost()
 
     def _loss(self) -> GuardianLostError:
@@ -281,3 +286,9 @@ def _popen(scope: RunScope, theirs: socket.socket, words: int) -> subprocess.Pop
 def _resolve(future: asyncio.Future[Any], value: Any) -> None:
     if not future.done():
         future.set_result(value)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # not every one of them is awaited

@@ -19,6 +19,7 @@ import fcntl
 import os
 import resource
 import select
+import sys
 import time
 
 from swarmrig.proc import place, probe
@@ -56,8 +57,8 @@ class Guardian:
         self.releases: dict[int, tuple[int, float]] = {}
         self.goodbye: int | None = None
         self.ready_to_sweep = False
-        self.rig_gone = os.getppid() != rig_pid
-        self.rig = None if self.rig_gone else os.pidfd_open(rig_pid)
+        self.rig = _open_parent(rig_pid)
+        self.rig_gone = self.rig is None
         self.wakeup = _wake_on_child()
 
     def serve(self) -> None:
@@ -219,6 +220,18 @@ def _posix_spawn(order: dict[str, Any], actions: list[tuple[int, int, int]]) -> 
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+def _open_parent(pid: int) -> int | None:
+    """A pidfd of the process that started this one; None when it is gone already."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    if os.getppid() == pid:
+        return handle
+    os.close(handle)
+    return None
+
+
 def _wake_on_child() -> int:
     """A descriptor that becomes readable whenever a child has ended."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -286,9 +299,11 @@ def main(argv: list[str]) -> None:
     guardian = Guardian(sock, int(rig_pid), held.journal)
     try:
         send(sock, ("hello",), (held.lock, held.journal))
+        guardian.serve()
     except PeerGoneError:
-        guardian.rig_gone = True
-    guardian.serve()
+        pass
+    except Exception:  # a guardian with a bug still guards: say it (stderr is a log) and clean up
+        sys.excepthook(*sys.exc_info())
     from swarmrig.proc import sweep
 
     sweep.end_of_run(guardian, held, run_directory)

@@ -112,8 +112,8 @@ def command(pid: int) -> str:
     return b" ".join(words).decode(errors="replace").strip()[:200]
 
 
-def kill(pid: int, start: int | None = None) -> bool:
-    """SIGKILL exactly the process that began at `start`, never a later one with the same pid.
+def send_signal(pid: int, start: int | None, number: int) -> bool:
+    """Signal exactly the process that began at `start`, never a later one with the same pid.
 
     False when it is gone; PermissionError when it belongs to somebody else.
     """
@@ -124,12 +124,17 @@ def kill(pid: int, start: int | None = None) -> bool:
     try:
         if start is not None and start_time(pid) != start:
             return False
-        _signal.pidfd_send_signal(handle, _signal.SIGKILL)
+        _signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
         return False
     finally:
         os.close(handle)
     return True
+
+
+def kill(pid: int, start: int | None = None) -> bool:
+    """SIGKILL, as `send_signal`."""
+    return send_signal(pid, start, _signal.SIGKILL)
 
 
 def be_subreaper(on: bool = True) -> bool:

@@ -56,7 +56,7 @@ def end_of_run(scope: RunScope, place: Place, spawned: Mapping[int, int]) -> Non
                 os.waitpid(pid, os.WNOHANG)
         return mine
 
-    sweep.kill_all(targets, removed)
+    sweep.kill_all(targets, removed, freeze=True)
     directories = (place.directory, str(scope.run_directory))
     sweep.remove_resources(records, scope.run_id, directories, removed, aborted=True)
     sweep.write_aborted(str(scope.run_directory), scope.run_id, REASON, removed, time.monotonic() - began)

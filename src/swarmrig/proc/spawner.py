@@ -170,7 +170,10 @@ class Spawner:
 
     def _default_stderr(self, name: str) -> Path:
         directory = self.scope.run_directory / "processes"
-        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise HostError(f"cannot make {directory}: {error.strerror}") from error
         return directory / (re.sub(r"[^\w.-]", "_", name) + ".stderr.log")
 
     def _log(self, process: Process) -> None:

@@ -13,8 +13,10 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from swarmrig.proc import netlink, probe
@@ -77,24 +79,52 @@ def journalled_processes(records: list[dict[str, Any]]) -> dict[int, int]:
     return {pid: start for pid, start in found if isinstance(pid, int) and isinstance(start, int)}
 
 
-def kill_all(targets: Callable[[], Iterable[int]], removed: Removed, *, deadline_s: float = KILL_DEADLINE_S) -> None:
-    """SIGKILL what `targets` lists, again and again, until it lists nothing that runs."""
-    end = time.monotonic() + deadline_s
+def kill_all(targets: Callable[[], Iterable[int]], removed: Removed, *, freeze: bool = False) -> None:
+    """SIGKILL what `targets` lists, again and again, until it lists nothing that runs.
+
+    `freeze`: stop everything first. Who is no subreaper would lose sight of a child that was forked after
+    its parent was listed and before its parent died.
+    """
+    end = time.monotonic() + KILL_DEADLINE_S
+    if removed.dry_run:
+        removed.processes += [f"{pid} ({probe.command(pid)})" for pid, _ in _running(targets)]
+        return
+    if freeze:
+        _freeze(targets, end - KILL_DEADLINE_S / 2)
     seen: set[tuple[int, int]] = set()
     while True:
-        running = [(pid, found.start) for pid in targets() if (found := probe.stat(pid)) and found.state not in "ZX"]
-        if removed.dry_run:
-            removed.processes += [f"{pid} ({probe.command(pid)})" for pid, _ in running]
-            return
+        running = _running(targets)
         if not running or time.monotonic() > end:
             removed.remaining += [f"process {pid} ({probe.command(pid)})" for pid, _ in running]
             return
-        for pid, start in running:
+        for pid, found in running:
             what = f"{pid} ({probe.command(pid)})"
-            if _try(lambda pid=pid, start=start: probe.kill(pid, start)) and (pid, start) not in seen:  # type: ignore[misc]
-                seen.add((pid, start))
+            if _signal(pid, found.start, signal.SIGKILL) and (pid, found.start) not in seen:
+                seen.add((pid, found.start))
                 removed.processes.append(what)
         time.sleep(POLL_S)  # processes die asynchronously, and orphans arrive here meanwhile
+
+
+def _freeze(targets: Callable[[], Iterable[int]], end: float) -> None:
+    """SIGSTOP everything until all of it, children that were just being forked included, has stopped."""
+    while time.monotonic() < end:
+        moving = [(pid, found.start) for pid, found in _running(targets) if found.state not in "Tt"]
+        if not moving:
+            return
+        for pid, start in moving:
+            _signal(pid, start, signal.SIGSTOP)
+        time.sleep(POLL_S / 5)
+
+
+def _running(targets: Callable[[], Iterable[int]]) -> list[tuple[int, probe.Stat]]:
+    return [(pid, found) for pid in targets() if (found := probe.stat(pid)) and found.state not in "ZX"]
+
+
+def _signal(pid: int, start: int, number: int) -> bool:
+    try:
+        return probe.send_signal(pid, start, number)
+    except PermissionError:  # somebody else's, by a setuid program: it will be among the remaining
+        return False
 
 
 def remove_resources(
@@ -242,9 +272,7 @@ def _drop_empty(path: str) -> None:
         os.unlink(path)
 
 
-def _try(action: Callable[[], Any]) -> bool:
-    """Clean-up attempts every step: True when the action succeeded."""
-    try:
-        return action() is not False
-    except OSError:
-        return False
+def _try(action: Callable[[], Any]) -> None:
+    """Clean-up attempts every step."""
+    with suppress(OSError):
+        action()
