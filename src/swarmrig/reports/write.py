@@ -26,6 +26,7 @@ def write_reports(record: RunRecord, directory: Path) -> tuple[Path, ...]:
     documents: dict[str, Callable[[RunRecord], str]] = {
         "results.json": lambda record: json_text(results(record)),
         "summary.json": lambda record: json_text(summary(record)),
+        "aggregator.json": lambda record: json_text(record.aggregator),
         "junit.xml": junit,
         "summary.md": summary_text,
     }

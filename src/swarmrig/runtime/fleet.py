@@ -96,7 +96,8 @@ class Fleet:
     async def _open(self, plan: NodePlan, stack: AsyncExitStack) -> Node:
         context = self._context(plan)
         self._contexts[plan.spec.id] = context
-        started_ns = self._clock.now_ns()
+        hosted = plan.port is PortKind.PYTHON  # such a node lives from the network's start on
+        started_ns = 0 if hosted else self._clock.now_ns()
         command = list(plan.command)
         self._recorder.observe(NodeChange(started_ns, plan.spec.id, NodeState.STARTED, {"command": command}))
         node: Node = await stack.enter_async_context(self._plan.backends[plan.spec.kind].open(plan, context))

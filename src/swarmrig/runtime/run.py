@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from swarmrig.runtime.directory import RunDirectory, create_run_directory
 from swarmrig.runtime.events import EventLog, open_event_log
 from swarmrig.runtime.firmware import build_firmware
 from swarmrig.runtime.fleet import Fleet, launched
+from swarmrig.runtime.hosted import HostedNodes
 from swarmrig.runtime.judge import Judge
 from swarmrig.runtime.observer import Observer, Snapshot, Unobserved
 from swarmrig.runtime.plan import RunPlan
@@ -105,10 +107,11 @@ class _Conductor:
             async with launched(plan, self._directory, fabric, spawner, clock, recorder) as fleet:
                 schedule = Schedule(plan, clock, fabric, fleet.nodes, recorder.observe)
                 judge.watch(schedule.observe)
-                await self._watch(recorder, clock, log, fabric, fleet, schedule, tail)
+                hosted = HostedNodes(self._directory, recorder, clock)
+                await self._watch(recorder, clock, log, fabric, fleet, schedule, tail, hosted)
                 self._run_ns = clock.now_ns()
                 recorder.event("rig", "run.stopping", {"interrupted": self._interrupted})
-                await self._stop(fleet, fabric, recorder)
+                await self._stop(fleet, fabric, recorder, hosted)
             for frame in tail.poll():
                 recorder.observe(frame)
         recorder.finish_consoles()
@@ -116,11 +119,12 @@ class _Conductor:
             recorder.warning("flash", f"read back differs: {difference}")
         return schedule
 
-    async def _stop(self, fleet: Fleet, fabric: Fabric, recorder: Recorder) -> None:
+    async def _stop(self, fleet: Fleet, fabric: Fabric, recorder: Recorder, hosted: HostedNodes) -> None:
         """Stop the nodes, let the network run dry, and take its counts; without a network, just stop the nodes."""
         try:
             await fleet.stop(fabric.settle)
             self._statistics = await fabric.statistics()
+            hosted.take(self._statistics)
             await fabric.flush()
         except HostError as error:
             recorder.failure("net", error.message)
@@ -134,11 +138,13 @@ class _Conductor:
         fleet: Fleet,
         schedule: Schedule,
         tail: FrameTail,
+        hosted: HostedNodes,
     ) -> None:
         """Feed facts until the run is decided, over, interrupted, or cannot go on."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(schedule.live)
             tasks.start_soon(_report_fabric_death, fabric, recorder, fleet)
+            tasks.start_soon(_follow_hosted, fabric, hosted)
             while True:
                 with anyio.move_on_after(TICK_S):
                     await first_of(self._options.interrupt, fleet.ended)
@@ -200,6 +206,14 @@ async def _report_fabric_death(fabric: Fabric, recorder: Recorder, fleet: Fleet)
     status = await fabric.wait_exited()
     recorder.failure("net", f"the network process ended by itself: {status}")
     fleet.ended.set()
+
+
+async def _follow_hosted(fabric: Fabric, hosted: HostedNodes) -> None:
+    """Ask again and again; once the network is gone, its death has been reported already."""
+    with suppress(HostError):
+        while True:
+            hosted.take(await fabric.statistics())
+            await anyio.sleep(TICK_S)
 
 
 def _link_records(statistics: Mapping[str, Any]) -> tuple[LinkRecord, ...]:
