@@ -78,6 +78,19 @@ def test_examples_run_and_are_valid(installed: Registry, file: Path) -> None:
     validator.validate(scenario_dict(scenario, installed))
 
 
+def test_quantities_of_installed_plugins_are_valid(installed: Registry) -> None:
+    text = """\
+swarmrig: 1
+nodes: {a: {memory: 16MiB}}
+checks:
+  - console: {matches: x, within: 2s, count: 3}
+  - frames: {filter: csi, rate: {min: 5}}
+  - exit: {node: a, signal: SIGTERM}
+  - network_partitioned_recovery: {within: 5s}
+"""
+    Draft202012Validator(scenario_schema(installed)).validate(values(text))
+
+
 def test_there_are_examples_of_both_kinds() -> None:
     assert len(NATIVE) >= 2
     assert len(EXAMPLES) - len(NATIVE) >= 2
@@ -92,6 +105,7 @@ VALID = [
     "nodes: {a: , b: {}}",
     "nodes: {a: {kind: open, whatever: 1}}",
     "nodes: {a: {memory: 3, config: {channel: 36, scenario: 255, chan_list: [1, 2], wasm_pubkey: '00ff'}}}",
+    "nodes: {a: {boot_within: 2s}}\nchecks: [console: {matches: x, within: 500ms}]",
     "nodes: {a: }\ndefaults: {machine: x, config: {edge_tier: 1}}",
     "nodes: {a: }\nduration: 1.5m\ntime: virtual\nseed: 3",
     "nodes: {a: }\nchecks: [all_nodes_boot, frame_rate_above: 3, frame_rate_above: {hz: 3}, fall_detected_by_node_0]",

@@ -66,7 +66,7 @@ def _check(
             problems.add(table.place(bare), f"{label}: the name says already which node")
             return None
         table = table.with_value(bare, Scalar(number, mark, str(number))).relabelled(bare, label)
-    params = read_params(table, model, fleet, problems)
+    params = read_params(table, label, model, fleet, problems)
     return None if params is None else CheckSpec(name, label, params, mark.ref)
 
 

@@ -16,13 +16,16 @@ Model = TypeVar("Model", bound=BaseModel)
 _QUOTED = re.compile(r"'([^']*)'")
 
 
-def checked(model: type[Model], tree: Tree, problems: Problems, *, also_known: Iterable[str] = ()) -> Model | None:
+def checked(
+    model: type[Model], tree: Tree, problems: Problems, *, also_known: Iterable[str] = (), name: str = ""
+) -> Model | None:
     """The model's instance; what is wrong is reported and left out, so that later checks can still run.
 
-    None when not even the rest makes an instance. `also_known` are further keys to suggest.
+    None when not even the rest makes an instance. `also_known` are further keys to suggest; `name` is
+    what messages about the whole call it.
     """
     value = plain(tree)
-    found = _validate(model, value, tree, problems, tuple(also_known))
+    found = _validate(model, value, (tree, name), problems, tuple(also_known))
     if not isinstance(found, set):
         return found
     if isinstance(value, dict) and found:
@@ -33,20 +36,22 @@ def checked(model: type[Model], tree: Tree, problems: Problems, *, also_known: I
 
 
 def _validate(
-    model: type[Model], value: Any, tree: Tree | None, problems: Problems, also_known: tuple[str, ...]
+    model: type[Model], value: Any, what: tuple[Tree, str] | None, problems: Problems, also_known: tuple[str, ...]
 ) -> Model | set[str]:
-    """The instance, or the top-level keys that are wrong (reported when the tree is given)."""
+    """The instance, or the top-level keys that are wrong (reported when tree and name are given)."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False)
         for detail in found:
-            if tree is not None:
-                _report(model, detail, tree, problems, also_known)
+            if what is not None:
+                _report(model, detail, *what, problems, also_known)
         return {str(detail["loc"][0]) for detail in found if detail["loc"]}
 
 
-def _report(model: type[BaseModel], detail: Any, tree: Tree, problems: Problems, also_known: tuple[str, ...]) -> None:
+def _report(
+    model: type[BaseModel], detail: Any, tree: Tree, name: str, problems: Problems, also_known: tuple[str, ...]
+) -> None:
     loc, kind = detail["loc"], detail["type"]
     place, value, label = _find(tree, loc, at_key=kind == "extra_forbidden")
     if kind == "extra_forbidden":
@@ -57,25 +62,25 @@ def _report(model: type[BaseModel], detail: Any, tree: Tree, problems: Problems,
     elif kind == "missing":
         problems.add(place, f"missing key {str(loc[-1])!r}")
     else:
-        problems.add(place, *_wording(detail, value, label))
+        problems.add(place, *_wording(detail, value if loc or not isinstance(value, Table) else None, label or name))
 
 
 def _wording(detail: Any, value: Tree | None, label: str) -> tuple[str, str | None]:
     prefix = f"{label}: " if label else ""
-    seen = describe(value)
+    seen = f", seen {describe(value)}" if value is not None else ""
     context = detail.get("ctx", {})
     message = str(detail["msg"])
     if detail["type"] in ("value_error", "assertion_error"):
         message = str(context.get("error", message)) or message
         prefix = "" if label and message.startswith(label) else prefix
-        return prefix + message + ("" if "got" in message else f", seen {seen}"), None
+        return prefix + message + ("" if "got" in message else seen), None
     if detail["type"] in ("enum", "literal_error"):
         words = _QUOTED.findall(str(context.get("expected", ""))) or [str(context.get("expected", ""))]
         hint = suggest(str(plain(value)), words) if value is not None else None
-        return f"{prefix}expected {_one_of(words)}, seen {seen}", hint
+        return f"{prefix}expected {_one_of(words)}{seen}", hint
     if message.startswith("Input should be "):
         message = "expected " + _plain_words(message.removeprefix("Input should be "))
-    return f"{prefix}{message}, seen {seen}", _quote_hint(detail["type"], value)
+    return f"{prefix}{message}{seen}", _quote_hint(detail["type"], value)
 
 
 def _quote_hint(kind: str, value: Tree | None) -> str | None:

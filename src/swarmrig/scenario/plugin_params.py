@@ -43,10 +43,12 @@ def bare_field(model: type[BaseModel]) -> str | None:
     return bare if isinstance(bare, str) else None
 
 
-def read_params(table: Table, model: type[BaseModel], fleet: Fleet, problems: Problems) -> dict[str, Any] | None:
+def read_params(
+    table: Table, label: str, model: type[BaseModel], fleet: Fleet, problems: Problems
+) -> dict[str, Any] | None:
     """The dump of the plugin's model; None when the parameters do not make one (then it is reported)."""
     before = len(problems)
-    found = checked(model, table, problems)
+    found = checked(model, table, problems, name=label)
     _check_references(table, fleet, problems)
     return None if found is None or len(problems) > before else found.model_dump()
 

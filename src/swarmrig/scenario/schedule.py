@@ -80,7 +80,7 @@ class _Reader:
             return None
         for_ns = self._for(table)
         inner = table if "for" in model.model_fields else table.without({"for"})
-        params = read_params(inner, model, self._fleet, self._problems)
+        params = read_params(inner, kind, model, self._fleet, self._problems)
         if timing is None or params is None:
             return None
         self._check_times(timing.at, for_ns, item, table)

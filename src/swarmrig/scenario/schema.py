@@ -5,9 +5,10 @@ A schema cannot say all that the loader checks (references, numbers used twice),
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, PlainValidator, TypeAdapter, WithJsonSchema, WrapValidator
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from swarmrig.plugins import Registry
@@ -18,6 +19,7 @@ from swarmrig.scenario.quantities import NODE_ID_PATTERN, DurationNs
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Json = dict[str, Any]
+_ANNOTATIONS = frozenset({"description", "title", "default", "examples"})
 
 
 def scenario_schema(registry: Registry) -> Json:
@@ -39,8 +41,29 @@ def _plugin(model: type[BaseModel], prefix: str, defs: Json) -> Json:
     for name, definition in found.pop("$defs", {}).items():
         defs[f"{prefix}.{name}"] = definition
     found.pop("title", None)
-    found.setdefault("properties", {})
+    properties = found.setdefault("properties", {})
+    for name in _converting_fields(model) & set(properties):
+        properties[name] = {key: item for key, item in properties[name].items() if key in _ANNOTATIONS}
     return found
+
+
+def _converting_fields(model: type[BaseModel]) -> set[str]:
+    """Fields that take more than their type says (`16MiB` for a number of bytes), and do not say what."""
+    decorated = model.__pydantic_decorators__.field_validators.values()
+    found = {name for item in decorated if item.info.mode != "after" for name in item.info.fields}
+    fields = model.model_fields.items()
+    return found | {name for name, field in fields if _converts(field.annotation, field.metadata)}
+
+
+def _converts(annotation: Any, metadata: Sequence[Any] = ()) -> bool:
+    if any(isinstance(item, WithJsonSchema) for item in metadata):
+        return False
+    if any(isinstance(item, BeforeValidator | WrapValidator | PlainValidator) for item in metadata):
+        return True
+    if get_origin(annotation) is Annotated:
+        inner, *rest = get_args(annotation)
+        return _converts(inner, rest)
+    return any(_converts(arg) for arg in get_args(annotation))
 
 
 def _extend_nodes(schema: Json, defs: Json, registry: Registry) -> None:
