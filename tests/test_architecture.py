@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,21 @@ def test_tool_finds_nothing(tool):
 def test_shell_scripts_are_sound():
     for script in ("tools/install", ".ci/run"):
         subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
+
+
+def test_the_extra_all_brings_every_other_one():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (everything,) = extras["all"]
+    named = re.fullmatch(r"swarmrig\[(.*)\]", everything)
+    assert named
+    assert set(named[1].split(",")) == set(extras) - {"all", "dev"}
+
+
+def test_the_container_gets_files_that_exist():
+    for line in (ROOT / "Containerfile").read_text().splitlines():
+        if line.startswith("COPY "):
+            for name in line.split()[1:-1]:
+                assert (ROOT / name).exists(), name
 
 
 FORBIDDEN = ("/work/", "pypi" + ".org", "pythonhosted" + ".org", "debian" + ".org/debian", "deb." + "debian")

@@ -12,7 +12,7 @@ import anyio
 from swarmrig.cli.failures import describe_failure
 from swarmrig.cli.loading import load
 from swarmrig.cli.options import Choice
-from swarmrig.cli.output import colours_wanted, say, say_json_line
+from swarmrig.cli.output import colours_wanted, harmless, say, say_json_line
 from swarmrig.cli.signals import interruption
 from swarmrig.cli.summary import summary_lines
 from swarmrig.cli.view import open_view
@@ -51,6 +51,8 @@ async def _run(manner: Manner, registry: Registry, scenario: Scenario) -> int:
     with anyio.CancelScope() as hurry:
         async with interruption(hurry) as interrupt:
             plan = await make_plan(scenario, registry)
+            for warning in plan.warnings:
+                say(f"warning: {harmless(warning)}", stream=sys.stderr)
             if not interrupt.is_set():
                 finished = await _watched(plan, manner, interrupt)
                 write_reports(finished.record, finished.directory)
