@@ -12,11 +12,11 @@ static const uint8_t stranger[6] = {0x11, 0x22, 0x33, 0x44, 0x55, 0x66};
 
 /* xorshift32 (Marsaglia 2003, "Xorshift RNGs"); the state is never zero. */
 static uint32_t random_bits(struct csi_source *source) {
-  uint32_t x = source->noise_state;
+  uint32_t x = source->noise;
   x ^= x << 13;
   x ^= x >> 17;
   x ^= x << 5;
-  return source->noise_state = x;
+  return source->noise = x;
 }
 
 /* Neighbouring seeds must not give similar states (finaliser of MurmurHash3). */
@@ -32,7 +32,8 @@ void csi_init(struct csi_source *source, uint8_t scenario, uint8_t channel, cons
   source->scenario = scenario;
   source->channel = channel;
   source->filter_mac = filter_mac;
-  source->noise_state = scatter(seed + 0x9e3779b9u) | 1u;
+  source->seed = scatter(seed + 0x9e3779b9u);
+  source->noise = source->seed | 1u;
   float fade = (float)(random_bits(source) >> 8) / 16777216.0f;
   float delay = (float)(random_bits(source) >> 8) / 16777216.0f;
   for (int k = 0; k < CSI_SUBCARRIERS; k++) {
@@ -135,6 +136,7 @@ void csi_generate(struct csi_source *source, uint32_t number, struct csi_sample 
   static const uint8_t sweep[3] = {1, 6, 11};
   uint8_t scenario = csi_scenario_at(source->scenario, number);
   const uint8_t *expected = source->filter_mac ? source->filter_mac : access_point;
+  source->noise = scatter(source->seed ^ number) | 1u;
   sample->number = number;
   sample->antennas = 1;
   sample->subcarriers = scenario == CSI_ZERO_LENGTH ? 0 : CSI_SUBCARRIERS;

@@ -2,7 +2,7 @@
  *
  * The model of a sample: 52 subcarriers of a static channel, turned by a phase that the people in the room cause
  * (the longer the reflected path, the further the turn), plus receiver noise. Everything is a function of
- * scenario, seed and sample number, never of the clock. */
+ * scenario, seed and sample number, never of the clock or of the samples before. */
 #ifndef CSI_H
 #define CSI_H
 
@@ -36,7 +36,8 @@ struct csi_source {
   uint8_t scenario;
   uint8_t channel;
   const uint8_t *filter_mac; /* NULL: no filter; else the transmitter is the one we listen for */
-  uint32_t noise_state;
+  uint32_t seed;
+  uint32_t noise; /* state of the generator */
   float cosine[CSI_SUBCARRIERS], sine[CSI_SUBCARRIERS]; /* the static channel */
 };
 
@@ -53,7 +54,7 @@ struct csi_sample {
 /* Different seeds give different rooms and noise. */
 void csi_init(struct csi_source *source, uint8_t scenario, uint8_t channel, const uint8_t *filter_mac, uint32_t seed);
 
-/* Sample `number`; noise depends on the calls before, everything else on the number alone. */
+/* Sample `number`, the same whenever it is asked for. */
 void csi_generate(struct csi_source *source, uint32_t number, struct csi_sample *sample);
 
 /* The scenario in force at that sample: itself, or one of the ten for 255. */

@@ -6,8 +6,9 @@
 #define RATE ((float)CSI_RATE_HZ)
 #define DECIMATED_HZ (RATE / EDGE_DECIMATION)
 #define DEFAULT_PRESENCE_RAD 0.020f
-#define MOTION_RAD_S2 1.5f     /* between breathing (0.9 with noise) and walking (2.4) */
+#define MOTION_RAD_S2 1.5f /* between breathing (up to 1.1 with noise) and walking (from 2.0) */
 #define BREATHING_MIN_RAD 0.02f
+#define BREATHING_MIN_SHARE 0.6f /* of the power; less is not a breath but somebody who shifted */
 #define HEART_MIN_RAD 0.003f
 #define SECOND_PERSON_SHARE 0.25f /* of the strongest line's power */
 
@@ -91,26 +92,31 @@ static void watch_for_fall(struct edge *edge, struct edge_event *event) {
   }
 }
 
-static struct edge_event take_turn(struct edge *edge, const struct csi_sample *sample) {
+static struct edge_event take_turn(struct edge *edge, const struct csi_sample *sample, uint32_t gap) {
   struct edge_event event = {0};
-  float turn = turn_between(sample->iq, edge->previous, NULL, CSI_SUBCARRIERS);
+  float turn = turn_between(sample->iq, edge->previous, NULL, CSI_SUBCARRIERS) / (float)gap;
   if (edge->known == 2) {
     event.has_acceleration = true;
-    event.acceleration = (turn - edge->turn) * RATE * RATE;
+    event.acceleration = (turn - edge->turn) * RATE * RATE * 2.0f / (float)(gap + edge->gap);
     edge->squares[edge->square_count++ % EDGE_SECOND] = event.acceleration * event.acceleration;
     if (edge->settings.tier >= 2) {
       watch_for_fall(edge, &event);
     }
   }
   edge->turn = turn;
+  edge->gap = gap;
   edge->known = 2;
-  keep_phase(edge, turn_between(sample->iq, edge->previous, edge->strongest, edge->settings.subcarriers));
+  turn = turn_between(sample->iq, edge->previous, edge->strongest, edge->settings.subcarriers) / (float)gap;
+  for (uint32_t i = 0; i < gap; i++) { /* a straight line across the gap */
+    keep_phase(edge, turn);
+  }
   return event;
 }
 
 struct edge_event edge_feed(struct edge *edge, const struct csi_sample *sample) {
   struct edge_event event = {0};
-  bool continues = edge->known && sample->number == edge->number + 1 && sample->channel == edge->channel;
+  uint32_t gap = sample->number - edge->number;
+  bool continues = edge->known && gap >= 1 && gap <= EDGE_GAP_MAX && sample->channel == edge->channel;
   edge->rssi = sample->rssi;
   if (edge->settings.tier == 0) {
     return event;
@@ -122,7 +128,7 @@ struct edge_event edge_feed(struct edge *edge, const struct csi_sample *sample) 
     return event;
   }
   if (edge->known) {
-    event = take_turn(edge, sample);
+    event = take_turn(edge, sample, gap);
   } else {
     edge->known = 1;
   }
@@ -175,10 +181,11 @@ static void estimate_rates(const struct edge *edge, struct vitals *vitals) {
   spectrum_prepare(values, count);
   struct spectrum_peak peaks[2];
   unsigned found = spectrum_peaks(values, count, DECIMATED_HZ, 0.10f, 0.55f, 0.0125f, peaks);
-  if (found >= 1 && peaks[0].amplitude >= BREATHING_MIN_RAD) {
+  float first = found >= 1 ? spectrum_share(values, count, &peaks[0]) : 0.0f;
+  float second = found == 2 ? spectrum_share(values, count, &peaks[1]) : 0.0f;
+  if (found >= 1 && peaks[0].amplitude >= BREATHING_MIN_RAD && first + second >= BREATHING_MIN_SHARE) {
     vitals->breathing_bpm = 60.0f * peaks[0].frequency;
-    if (found == 2 && peaks[1].amplitude * peaks[1].amplitude >=
-                          SECOND_PERSON_SHARE * peaks[0].amplitude * peaks[0].amplitude) {
+    if (second >= SECOND_PERSON_SHARE * first) {
       vitals->persons = 2;
     }
   }

@@ -16,6 +16,7 @@ enum {
   EDGE_HISTORY = 64,   /* of them: 12.8 s */
   EDGE_FALL_FRAMES = 3,
   EDGE_COOL_DOWN_FRAMES = 5 * CSI_RATE_HZ,
+  EDGE_GAP_MAX = 4, /* samples: 0.2 s; a longer gap starts the phase anew */
 };
 
 struct edge_settings {
@@ -33,7 +34,8 @@ struct edge {
   uint8_t channel;
   uint32_t number;
   uint8_t known; /* 0: no sample, 1: a sample, 2: a turn too, so accelerations can be told */
-  float turn;    /* between the last two samples, rad */
+  float turn;    /* per sample period, between the last two samples, rad */
+  uint32_t gap;  /* sample periods between them */
   /* falls */
   uint8_t fast_frames;
   uint16_t cool_down; /* frames left */
@@ -61,7 +63,7 @@ struct edge_event {
 
 void edge_init(struct edge *edge, const struct edge_settings *settings);
 
-/* Take the next sample. A gap in the numbers, another channel or an empty sample starts the phase anew. */
+/* Take the next sample. A long gap in the numbers, another channel or an empty sample starts the phase anew. */
 struct edge_event edge_feed(struct edge *edge, const struct csi_sample *sample);
 
 void edge_vitals(const struct edge *edge, struct vitals *vitals);

@@ -44,6 +44,11 @@ static bool send(const uint8_t *data, size_t length) {
   return false;
 }
 
+static void leak(void) {
+  static bool exhausted;
+  exhausted = exhausted || !heap_allocate(1024) || !heap_allocate(1024);
+}
+
 static bool send_csi(void) {
   uint8_t packet[CSI_HEADER_BYTES + sizeof sample.iq];
   size_t length = wire_put_csi(packet, config.node_id, sequence, &sample);
@@ -59,8 +64,7 @@ static bool send_csi(void) {
   sequence++;
   node_counters.frames++;
   if (BUG_LEAK_UNTIL_OOM) {
-    heap_allocate(1024);
-    heap_allocate(1024);
+    leak();
   }
   return true;
 }
@@ -121,16 +125,16 @@ static void run_slot(void) {
   if (BUG_PANIC_AT_10S && now >= PANIC_US) {
     hal_load_from_nowhere();
   }
+  bool may_send = sending && !late;
   if (!passes_filter()) {
     node_counters.filtered++;
-    plan_slot();
-    return;
+  } else {
+    if (may_send) {
+      send_csi();
+    }
+    process_sample();
   }
-  if (sending && !late) {
-    send_csi();
-  }
-  process_sample();
-  if (sending && !late && config.edge_tier > 0 && now >= next_vitals_us) {
+  if (may_send && config.edge_tier > 0 && now >= next_vitals_us) {
     send_vitals(now);
     next_vitals_us = now + config.vitals_interval_ms * 1000u - SUPERFRAME_US / 2; /* the slot nearest to it */
   }

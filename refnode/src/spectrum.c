@@ -64,3 +64,13 @@ unsigned spectrum_peaks(const float *values, unsigned count, float rate, float f
   }
   return found;
 }
+
+float spectrum_share(const float *values, unsigned count, const struct spectrum_peak *peak) {
+  float total = 0.0f;
+  for (unsigned i = 0; i < count; i++) {
+    total += values[i] * values[i];
+  }
+  /* A sine under a Hann window has the mean square amplitude^2 / 2 * 3 / 8. */
+  float line = peak->amplitude * peak->amplitude * (float)count * (3.0f / 16.0f);
+  return total > 0.0f ? line / total : 0.0f;
+}

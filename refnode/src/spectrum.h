@@ -17,4 +17,7 @@ void spectrum_prepare(float *values, unsigned count);
 unsigned spectrum_peaks(const float *values, unsigned count, float rate, float from, float to, float step,
                         struct spectrum_peak peaks[2]);
 
+/* The share, about 0..1, that a line has in the power of the prepared values. */
+float spectrum_share(const float *values, unsigned count, const struct spectrum_peak *peak);
+
 #endif

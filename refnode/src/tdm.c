@@ -11,8 +11,12 @@
 #define PATIENCE_US 2000000u
 #define FAST_EXCHANGE_US 100000u
 #define EXCHANGE_US 1000000u
+#define RESOLVE_US 10000u
+#define STEP_MARGIN_US 1000
+#define BEACON_AGE_LIMIT_US 2000000
 
-enum { FAST_EXCHANGES = 5, FILTER = 8 };
+/* The first exchanges may wait for ARP somewhere on the way, so a few are compared before they are trusted. */
+enum { FAST_EXCHANGES = 5, ENOUGH_EXCHANGES = 3, FILTER = 8 };
 
 struct exchange {
   int64_t offset_us;
@@ -25,7 +29,6 @@ static struct timer exchange_timer, patience_timer;
 
 static uint32_t hub_ip;
 static uint8_t hub_node;
-static struct beacon last_beacon;
 static uint64_t last_beacon_us; /* own clock; 0: none yet */
 static int64_t beacon_offset;   /* best guess from beacons alone: the one that travelled fastest */
 static struct exchange filter[FILTER];
@@ -55,11 +58,11 @@ static void lose_patience(void) {
   uint64_t now = hal_time_us();
   if (last_beacon_us && now - last_beacon_us < PATIENCE_US) {
     timer_set(&patience_timer, last_beacon_us + PATIENCE_US);
-    if (status.state == TDM_WAITING) {
+    if (status.state != TDM_SYNCHRONISED && status.exchanges == 0) {
       LOG_WARN(TAG, "the hub does not answer, using its beacons alone");
       status.offset_us = beacon_offset;
-      enter(TDM_SYNCHRONISED);
     }
+    enter(TDM_SYNCHRONISED);
     return;
   }
   if (status.state != TDM_FREE_RUNNING) {
@@ -72,6 +75,10 @@ static void lose_patience(void) {
 static void request_exchange(void) {
   uint8_t request[SYNC_REQUEST_BYTES] = {0};
   uint64_t now = hal_time_us();
+  if (!net_resolve(hub_ip)) { /* a request that waits for ARP would measure that */
+    timer_set(&exchange_timer, now + RESOLVE_US);
+    return;
+  }
   pending_t1 = now;
   put_le32(request, SYNC_REQUEST_MAGIC);
   request[4] = config.node_id;
@@ -79,6 +86,13 @@ static void request_exchange(void) {
   net_send_udp(hub_ip, tdm_port(), tdm_port(), request, sizeof request);
   sent_exchanges++;
   timer_set(&exchange_timer, now + (sent_exchanges < FAST_EXCHANGES ? FAST_EXCHANGE_US : EXCHANGE_US));
+}
+
+/* Half a round trip bounds the error of an offset; two that lie further apart were taken of different clocks. */
+static bool contradicts(const struct exchange *exchange) {
+  int64_t apart = exchange->offset_us - status.offset_us;
+  int64_t bound = (exchange->delay_us + status.delay_us) / 2 + STEP_MARGIN_US;
+  return status.exchanges && (apart > bound || -apart > bound);
 }
 
 static void use_best_exchange(void) {
@@ -101,19 +115,26 @@ static void receive_response(const struct datagram *datagram) {
   if (t3 < t2 || t3 - t2 > t4 - t1) {
     return;
   }
-  filter[status.exchanges++ % FILTER] = (struct exchange){
+  struct exchange exchange = {
       .offset_us = ((int64_t)(t2 - t1) + (int64_t)(t3 - t4)) / 2,
       .delay_us = (uint32_t)((t4 - t1) - (t3 - t2)),
   };
-  use_best_exchange();
-  if (status.exchanges == 1) {
-    LOG_INFO(TAG, "synchronised with hub %u, round trip %u us", hub_node, (unsigned)status.delay_us);
+  if (contradicts(&exchange)) {
+    LOG_WARN(TAG, "a clock was set, measuring anew");
+    status.exchanges = 0;
   }
-  enter(TDM_SYNCHRONISED);
+  filter[status.exchanges++ % FILTER] = exchange;
+  use_best_exchange();
+  if (status.exchanges == ENOUGH_EXCHANGES) {
+    LOG_INFO(TAG, "synchronised with hub %u, round trip %u us", hub_node, (unsigned)status.delay_us);
+    enter(TDM_SYNCHRONISED);
+  }
 }
 
-static bool hub_restarted(const struct beacon *beacon) {
-  return last_beacon_us && (beacon->number < last_beacon.number || beacon->epoch_us < last_beacon.epoch_us);
+/* A beacon that comes from the future, or seconds late, says that one of the two clocks stood still or was reset. */
+static bool clocks_parted(const struct beacon *beacon, uint64_t now) {
+  int64_t age = (int64_t)(now - beacon->epoch_us) + status.offset_us;
+  return status.exchanges && (age < -STEP_MARGIN_US || age > BEACON_AGE_LIMIT_US);
 }
 
 static void receive_beacon(const struct datagram *datagram, const struct beacon *beacon) {
@@ -121,22 +142,21 @@ static void receive_beacon(const struct datagram *datagram, const struct beacon 
   if (last_beacon_us && beacon->node != hub_node) {
     return; /* one hub at a time */
   }
-  if (hub_restarted(beacon)) {
-    if (last_beacon.number - beacon->number < 4) {
-      return; /* only overtaken on its way */
-    }
-    LOG_WARN(TAG, "the hub's clock started anew");
+  if (clocks_parted(beacon, now)) {
+    LOG_WARN(TAG, "the clocks have parted, synchronising anew");
     forget_hub();
+    enter(TDM_WAITING);
   }
   bool first = last_beacon_us == 0;
   int64_t offset = (int64_t)(beacon->epoch_us - now);
   beacon_offset = first || offset > beacon_offset ? offset : beacon_offset;
-  last_beacon = *beacon;
   last_beacon_us = now;
   hub_ip = datagram->source_ip;
   hub_node = beacon->node;
   status.beacons++;
-  timer_set(&patience_timer, now + PATIENCE_US);
+  if (first || status.state == TDM_SYNCHRONISED) { /* else it runs until the hub has answered */
+    timer_set(&patience_timer, now + PATIENCE_US);
+  }
   if (first) {
     if (beacon->tdm_nodes != config.tdm_nodes) {
       LOG_WARN(TAG, "the hub has %u slots, this node %u", beacon->tdm_nodes, config.tdm_nodes);

@@ -20,10 +20,11 @@ struct tdm_status {
   enum tdm_state state;
   int64_t offset_us; /* hub clock minus own clock */
   uint32_t delay_us; /* round trip of the exchange that gave the offset */
-  uint32_t beacons, exchanges;
+  uint32_t beacons;
+  uint32_t exchanges; /* since the clocks were last found to have parted */
 };
 
-/* `changed` is called when slots move: synchronised, or free-running from now on. */
+/* `changed` is called when slots move: synchronised, free-running or waiting from now on. */
 void tdm_start(void (*changed)(void));
 
 /* The first send time after `after_us`; false while waiting for the hub. */
