@@ -14,7 +14,8 @@ import pytest
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.scenario import FirmwareSpec, NodeSpec, Role
-from swarmrig.nodes.qemu import backend, console, memory, monitor
+from swarmrig.nodes import console
+from swarmrig.nodes.qemu import backend, memory, monitor
 from swarmrig.nodes.qemu.backend import QemuBackend
 from swarmrig.nodes.qemu.firmware import firmware_path
 from swarmrig.testing import open_workbench

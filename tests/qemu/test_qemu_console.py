@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from swarmrig.errors import HostError, NodeError
-from swarmrig.nodes.qemu import console
-from swarmrig.nodes.qemu.console import TRUNCATED, open_console
+from swarmrig.nodes import console
+from swarmrig.nodes.console import TRUNCATED, open_console
 
 pytestmark = pytest.mark.anyio
 

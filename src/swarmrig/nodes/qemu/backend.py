@@ -17,8 +17,8 @@ from swarmrig.api.nodes import LaunchContext, NodePlan
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
+from swarmrig.nodes.console import open_console
 from swarmrig.nodes.qemu.command import CONSOLE_FD, MEMORY_FD, MONITOR_FD, NETWORK_FD, command_template, fill_in
-from swarmrig.nodes.qemu.console import open_console
 from swarmrig.nodes.qemu.machines import MACHINES, MIB, Machine, Storage
 from swarmrig.nodes.qemu.memory import GuestMemory
 from swarmrig.nodes.qemu.monitor import greeted, open_monitor

@@ -7,7 +7,7 @@ import signal
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import NodeError
 from swarmrig.model.scenario import NodeSpec
-from swarmrig.nodes.qemu.console import Console
+from swarmrig.nodes.console import Console
 from swarmrig.nodes.qemu.memory import GuestMemory
 from swarmrig.nodes.qemu.monitor import Monitor
 from swarmrig.proc import Process

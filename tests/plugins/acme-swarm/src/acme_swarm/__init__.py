@@ -1,0 +1,1 @@
+"""A kind of node, a fault and a check, as another package brings them."""
