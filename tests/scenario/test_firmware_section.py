@@ -37,6 +37,15 @@ def test_home_is_understood(load: Any, files: Path, monkeypatch: pytest.MonkeyPa
     assert firmware(load, Path("/nowhere"), "{image: ~/app.elf}").image == files / "app.elf"
 
 
+def test_without_a_home_its_sign_is_a_name(load: Any, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(_path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(ScenarioError, match=r"~/app\.elf' does not exist"):
+        firmware(load, files, "{image: ~/app.elf}")
+
+
 def test_parts_lie_side_by_side(load: Any, files: Path) -> None:
     text = "{parts: [{offset: 0x1000, file: b.bin}, {offset: 0, file: a.bin}, {offset: 12KiB, file: a.bin}]}"
     assert firmware(load, files, text).parts == (
@@ -66,6 +75,7 @@ def test_a_build_makes_the_files(load: Any, files: Path) -> None:
         ("{parts: [{offset: 0, file: b.bin}, {offset: 0x1fff, file: a.bin}]}", "4:50", "at 0x1fff overlaps b.bin"),
         ("{parts: [{offset: 0, file: a.bin}, {offset: 0, file: a.bin}]}", "4:50", "overlaps a.bin (0x0..0xfff)"),
         ("{parts: [{offset: 0xfff001, file: a.bin}]}", "4:24", "does not fit into 16 MiB"),
+        (f"{{parts: [{{offset: 0, file: {'x' * 300}}}]}}", "4:24", "cannot be used: File name too long"),
         ("{parts: [{offset: -1, file: a.bin}]}", "4:33", "offset: expected"),
         ("{parts: [{file: a.bin}]}", "4:24", "missing key 'offset'"),
         ("{parts: [{offset: 0, file: a.bin, size: 4}]}", "4:49", "unknown key 'size'"),

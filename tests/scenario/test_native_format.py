@@ -115,6 +115,12 @@ def test_the_least_file(load: Any) -> None:
     assert node.edge_tier is None
 
 
+def test_line_ends_of_other_systems(load: Any) -> None:
+    text = "swarmrig: 1{0}nodes:{0}  a: {{}}{0}  b: {{}}{0}"
+    for end in ("\r\n", "\r"):
+        assert load(text.format(end)).nodes == load(text.format("\n")).nodes
+
+
 def test_keys_without_a_value_say_nothing(load: Any) -> None:
     text = (
         "swarmrig: 1\nname:\nseed:\nnetwork:\ndefaults:\nfaults:\nchecks:\nnodes: {a: {role: , config: , firmware: }}\n"

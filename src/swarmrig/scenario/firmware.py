@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from swarmrig.model.scenario import FirmwareSpec, FlashPart
@@ -17,7 +18,8 @@ def absolute(text: str, directory: Path) -> Path:
     """The path of a file named in a scenario: relative to the scenario's directory, `~/` is the user's home."""
     path = Path(text)
     if text == "~" or text.startswith("~/"):
-        path = path.expanduser()
+        with suppress(RuntimeError):  # no home: a file that does not exist is reported like any other
+            path = path.expanduser()
     return directory / path
 
 
@@ -55,25 +57,25 @@ def _require_files(firmware: FirmwareSpec, table: Table, problems: Problems) -> 
     for key, path in (("image", firmware.image), ("flash_base", firmware.flash_base)):
         if path is not None:
             _size(path, _value_mark(table, key), key, problems)
-    places: list[tuple[int, int, FlashPart]] = []
+    places: list[tuple[int, int, int, Path]] = []
     for index, part in enumerate(firmware.parts):
         mark = _part_mark(table, index)
         size = _size(part.file, mark, "file", problems)
         if part.offset + size > LARGEST_FLASH:
             problems.add(mark, f"a part of {size} bytes at 0x{part.offset:x} does not fit into 16 MiB of flash")
-        places.append((part.offset, index, part))
+        places.append((part.offset, index, max(size, 1), part.file))
     _refuse_overlaps(places, table, problems)
 
 
-def _refuse_overlaps(places: list[tuple[int, int, FlashPart]], table: Table, problems: Problems) -> None:
-    end, before = 0, None
-    for offset, index, part in sorted(places, key=lambda place: place[:2]):
-        if before is not None and offset < end:
-            message = f"the part at 0x{offset:x} overlaps {before.file.name} (0x{before.offset:x}..0x{end - 1:x})"
+def _refuse_overlaps(places: list[tuple[int, int, int, Path]], table: Table, problems: Problems) -> None:
+    """Places are offset, position in the file, size, file."""
+    before, end, name = 0, 0, ""
+    for offset, index, size, file in sorted(places):
+        if name and offset < end:
+            message = f"the part at 0x{offset:x} overlaps {name} (0x{before:x}..0x{end - 1:x})"
             problems.add(_part_mark(table, index), message)
-        part_end = offset + (part.file.stat().st_size if part.file.is_file() else 1)
-        if part_end > end:
-            end, before = part_end, part
+        if offset + size > end:
+            before, end, name = offset, offset + size, file.name
 
 
 def _size(path: Path, mark: Mark, key: str, problems: Problems) -> int:

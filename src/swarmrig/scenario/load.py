@@ -59,21 +59,23 @@ def load_text(
 ) -> Scenario:
     """The scenario of a text, as `load_scenario` does it."""
     problems = Problems()
-    tree = parse(text, origin.file, problems)
-    here = Mark(origin.file)
-    if tree is None or is_null(tree):
-        if not problems:
-            problems.add(here, "is empty", "a scenario begins with `swarmrig: 1` and has `nodes:`")
-        problems.raise_any()
-    if not isinstance(tree, Table):
-        problems.add(tree.mark if tree else here, f"expected a mapping with `swarmrig: 1`, seen {describe(tree)}")
-        problems.raise_any()
-        raise AssertionError("unreachable")
+    tree = _read_table(text, origin.file, problems)
     tree = apply_overrides(tree, overrides, problems)
     tree, dialect = _to_native(tree, problems)
     tree = _with_options(tree, seed, duration_ns)
     origin = Origin(origin.file, origin.directory, origin.default_name, dialect)
     return build_scenario(tree, origin, registry, problems, forced)
+
+
+def _read_table(text: str, file: str, problems: Problems) -> Table:
+    """The top level of the text, which must be a mapping for anything else to make sense."""
+    tree = parse(text, file, problems)
+    if isinstance(tree, Table):
+        return tree
+    problems.raise_any()
+    if tree is None or is_null(tree):
+        raise ScenarioError([Mark(file).problem("is empty", "a scenario begins with `swarmrig: 1` and has `nodes:`")])
+    raise ScenarioError([tree.mark.problem(f"expected a mapping with `swarmrig: 1`, seen {describe(tree)}")])
 
 
 def _to_native(tree: Table, problems: Problems) -> tuple[Table, str]:
