@@ -27,6 +27,23 @@ def python():
 
 
 @pytest.fixture
+def daemon(python):
+    """argv of a program that ends once its child, asleep, is in a session of its own."""
+    return python(
+        """
+        import os
+        reading, writing = os.pipe()
+        if os.fork():
+            os.read(reading, 1)
+            os._exit(0)
+        os.setsid()
+        os.write(writing, b"x")
+        os.execvp("sleep", ["sleep", "100"])
+        """
+    )
+
+
+@pytest.fixture
 def gone():
     """True when the process is no more (a zombie is no more, too)."""
     return lambda pid: not probe.is_running(pid)

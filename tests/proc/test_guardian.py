@@ -283,10 +283,10 @@ async def test_a_guardian_that_cannot_start_says_why(scope, monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_a_guardian_with_a_bug_still_guards(scope, below):
+async def test_a_guardian_with_a_bug_still_guards(scope, below, daemon):
     with pytest.raises(GuardianLostError, match=r"(?s)last words.*KeyError: 'targets'"):
         async with open_spawner(scope) as spawner:
-            await spawner.run(["setsid", "--fork", "sleep", "100"], deadline_s=30)
+            await spawner.run(daemon, deadline_s=30)
             await spawner._client.spawn({}, [])
     assert not below() and not scope.state_directory.exists()
 

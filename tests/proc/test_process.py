@@ -161,10 +161,10 @@ async def test_a_daemon_that_is_left_over_is_removed_and_is_a_failure(scope, pyt
     assert not scope.state_directory.exists()
 
 
-async def test_leftovers_are_a_note_on_an_error_that_is_on_its_way(scope):
+async def test_leftovers_are_a_note_on_an_error_that_is_on_its_way(scope, daemon):
     with pytest.raises(RuntimeError, match="mine") as caught:
         async with open_spawner(scope) as spawner:
-            await spawner.run(["setsid", "--fork", "sleep", "100"], deadline_s=30)
+            await spawner.run(daemon, deadline_s=30)
             raise RuntimeError("mine")
     assert "left over" in caught.value.__notes__[0]
 
@@ -336,7 +336,7 @@ async def test_fifty_at_once(scope):
     assert results == {number: (number, number) for number in range(50)}
 
 
-async def test_two_rigs_at_once_know_only_their_own(tmp_path, gone):
+async def test_two_rigs_at_once_know_only_their_own(tmp_path, gone, daemon):
     from swarmrig.proc import RunScope
 
     scopes = []
@@ -347,7 +347,7 @@ async def test_two_rigs_at_once_know_only_their_own(tmp_path, gone):
         async with first.process(["sleep", "100"], name="sleeper") as process:
             with pytest.raises(LeftoverError):
                 async with open_spawner(scopes[1]) as second:
-                    await second.run(["setsid", "--fork", "sleep", "100"], deadline_s=30)
+                    await second.run(daemon, deadline_s=30)
             assert not gone(process.pid)
             assert scopes[0].state_directory.exists() and not scopes[1].state_directory.exists()
 

@@ -204,14 +204,27 @@ async def test_an_argv_that_no_kernel_takes_is_refused(scope, argv):
                 pass
 
 
-@pytest.mark.parametrize("name", ["commands.log", "processes"])
-async def test_a_run_directory_that_takes_no_more(scope, name):
-    """A full disk, at the two places that every process needs."""
-    (scope.run_directory / name).symlink_to("/dev/full")
+async def test_a_disk_that_is_full(scope):
+    """The command cannot be logged: what was started is stopped again."""
     async with open_spawner(scope) as spawner:
-        with pytest.raises(HostError, match=r"cannot (write|make) .*: (No space left|File exists)"):
+        with open("/dev/full", "wb") as full:
+            os.dup2(full.fileno(), spawner._commands)
+        with pytest.raises(HostError, match=r"cannot write commands.log: No space left"):
             async with spawner.process(["sleep", "100"], name="sleeper"):
                 pass
+
+
+async def test_a_run_directory_in_disorder(scope):
+    (scope.run_directory / "processes").touch()
+    async with open_spawner(scope) as spawner:
+        with pytest.raises(HostError, match=r"cannot make .*/processes: File exists"):
+            async with spawner.process(["sleep", "100"], name="sleeper"):
+                pass
+    (scope.run_directory / "commands.log").unlink()
+    (scope.run_directory / "commands.log").symlink_to("/etc/passwd")
+    with pytest.raises(HostError, match=r"cannot open .*/commands.log"):
+        async with open_spawner(scope):
+            pass
 
 
 @pytest.mark.parametrize("env", [{"A": "a\0b"}, {"": "b"}, {"A=B": "c"}])

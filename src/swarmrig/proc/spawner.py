@@ -24,7 +24,9 @@ from swarmrig.proc.scope import TAG, RunScope
 
 FILE_SIZE_LIMIT = 1 << 30
 OUTPUT_LIMIT = 8 << 20
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 MAX_FDS = 240
+COMMANDS_LOG = "commands.log"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -52,12 +54,13 @@ class Completed:
 class Spawner:
     """Starts programs for one run. Everything it starts has ended when `open_spawner` has."""
 
-    def __init__(self, scope: RunScope, client: Client) -> None:
+    def __init__(self, scope: RunScope, client: Client, commands: int) -> None:
         assert client.place is not None
         self.scope = scope
         self.journal = Journal(client.place.journal)
         self._client = client
-        self._commands = scope.run_directory / "commands.log"
+        self._commands = commands
+        self._programs: dict[tuple[str, str, Path], bytes] = {}
         self._serial = 0
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -153,7 +156,7 @@ class Spawner:
     ) -> Process:
         environment = self.environment(env)
         words = [os.fsencode(word) for word in argv]
-        path = _find(words[0], environment["PATH"], cwd)
+        path = self._program(argv[0], environment["PATH"], cwd)
         order = {
             "path": path,
             "argv": words,
@@ -168,6 +171,17 @@ class Spawner:
             raise spawn_error(name, os.fsdecode(path), str(cwd), words, error.number, error.stage) from None
         return Process(self._client, name=name, argv=argv, pid=pid, start=start, stderr=stderr)
 
+    def _program(self, program: str, path: str, cwd: Path) -> bytes:
+        if "/" in program:
+            return os.fsencode(program)
+        key = (program, path, cwd)
+        if key not in self._programs:
+            found = _find(*key)
+            if found is None:
+                return os.fsencode(program)
+            self._programs[key] = os.fsencode(found)
+        return self._programs[key]
+
     def _default_stderr(self, name: str) -> Path:
         directory = self.scope.run_directory / "processes"
         try:
@@ -179,10 +193,9 @@ class Spawner:
     def _log(self, process: Process) -> None:
         line = f"{process.name}[{process.pid}]: {shlex.join(process.argv)}\n"
         try:
-            with self._commands.open("a", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(line)
+            os.write(self._commands, os.fsencode(line))
         except OSError as error:
-            raise HostError(f"cannot write {self._commands}: {error.strerror}") from error
+            raise HostError(f"cannot write {COMMANDS_LOG}: {error.strerror}") from error
 
 
 @asynccontextmanager
@@ -197,9 +210,9 @@ async def open_spawner(scope: RunScope) -> AsyncIterator[Spawner]:
         client: Client | None = None
         try:
             async with open_client(scope) as client:
-                with anyio.CancelScope() as body:
+                with anyio.CancelScope() as body, ExitStack() as files:
                     client.on_lost = body.cancel
-                    yield Spawner(scope, client)
+                    yield Spawner(scope, client, _opened(files, scope.run_directory / COMMANDS_LOG, APPEND))
         except BaseException as error:
             for note in _aftermath(client):
                 if error is not note:
@@ -232,38 +245,36 @@ def _streams(
 ) -> dict[int, int]:
     """Child descriptor to ours, complete from 0 to 2; what is opened here is closed with `files`."""
 
-    def opened(path: Path | str, flags: int) -> int:
-        try:
-            fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise HostError(f"cannot open {path}: {error.strerror}") from error
-        files.callback(os.close, fd)
-        return fd
-
-    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     given = {number: fd if isinstance(fd, int) else fd.fileno() for number, fd in fds.items()}
     if isinstance(stdout, Path):
-        given[1] = opened(stdout, append)
+        given[1] = _opened(files, stdout, APPEND)
     elif stdout is not None:
         given[1] = stdout if isinstance(stdout, int) else stdout.fileno()
-    given.setdefault(2, opened(stderr, append))
-    for number, flags in ((0, os.O_RDONLY), (1, os.O_WRONLY)):
-        if number not in given:
-            given[number] = opened("/dev/null", flags)
+    if 2 not in given:
+        given[2] = _opened(files, stderr, APPEND)
+    if 0 not in given or 1 not in given:
+        null = _opened(files, Path("/dev/null"), os.O_RDWR)
+        given = {0: null, 1: null, **given}
     return given
 
 
-def _find(program: bytes, path: str, cwd: Path) -> bytes:
-    """The file to execute: the first executable on PATH, else the first that is there, else the name itself.
+def _opened(files: ExitStack, path: Path, flags: int) -> int:
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HostError(f"cannot open {path}: {error.strerror}") from error
+    files.callback(os.close, fd)
+    return fd
+
+
+def _find(program: str, path: str, cwd: Path) -> Path | None:
+    """The first executable on PATH, else the first file of that name, else None.
 
     What is wrong with it, the kernel says when it is executed.
     """
-    if b"/" in program:
-        return program
-    candidates = [cwd / (entry or ".") / os.fsdecode(program) for entry in path.split(":")]
+    candidates = [cwd / (entry or ".") / program for entry in path.split(":")]
     found = [file for file in candidates if file.is_file()]
-    best = next((file for file in found if os.access(file, os.X_OK)), found[0] if found else None)
-    return os.fsencode(best) if best else program
+    return next((file for file in found if os.access(file, os.X_OK)), found[0] if found else None)
 
 
 def _overdue(process: Process, deadline_s: float) -> HostError:
