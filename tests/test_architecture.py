@@ -13,9 +13,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
+SOURCES = ["src", "tests", "bench", "refnode"]
 TOOLS = {
-    "ruff check": ["ruff", "check", "--quiet", "--output-format=concise", "--no-cache", "."],
-    "ruff format": ["ruff", "format", "--check", "--quiet", "--no-cache", "."],
+    "ruff check": ["ruff", "check", "--quiet", "--output-format=concise", "--no-cache", *SOURCES],
+    "ruff format": ["ruff", "format", "--check", "--quiet", "--no-cache", *SOURCES],
     "mypy": ["mypy", "--no-error-summary", "--no-color-output"],
     "import-linter": ["lint-imports", "--no-cache"],
 }

@@ -78,3 +78,12 @@ checks: [all_nodes_boot]
 """
     )
     return path
+
+
+@pytest.fixture
+def terminal() -> tuple[int, int]:
+    """A pseudo-terminal: the end of the emulator, the end of the program. The test closes both."""
+    try:
+        return os.openpty()
+    except OSError as error:
+        pytest.skip(f"no pseudo-terminals here: {error.strerror}")

@@ -64,8 +64,8 @@ def test_a_closed_pipe_changes_no_exit_code(arguments, code):
 
 
 @pytest.mark.parametrize("arguments", [["presets"], ["--version"], ["--help"]])
-def test_a_terminal_that_is_gone_changes_no_exit_code(arguments):
-    leader, follower = os.openpty()
+def test_a_terminal_that_is_gone_changes_no_exit_code(arguments, terminal):
+    leader, follower = terminal
     os.close(leader)
     try:
         command = [sys.executable, "-m", "swarmrig", *arguments]

@@ -122,9 +122,9 @@ def test_a_reader_that_goes_away_changes_no_verdict(start, tmp_path):
     assert json.loads((directory / "results.json").read_text())["verdict"] == "PASS"
 
 
-def test_a_terminal_gets_the_live_view(bare_environment):
+def test_a_terminal_gets_the_live_view(bare_environment, terminal):
     """On a pseudo-terminal the picture is redrawn, and the verdict follows it."""
-    leader, follower = os.openpty()
+    leader, follower = terminal
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
     process = subprocess.Popen(
         [*SWARMRIG, "run", "smoke", "--duration", "5s"],
