@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -214,8 +214,9 @@ async def open_fabric(plan: NetworkPlan, *, directory: Path, spawner: Spawner, s
     command = _prepare(plan, directory)
     control, far = socket.socketpair()
 
-    async def close_control() -> None:
-        control.shutdown(socket.SHUT_RDWR)
+    async def hang_up() -> None:  # the process takes this as its end, and completes the captures
+        with suppress(OSError):
+            control.shutdown(socket.SHUT_RDWR)
 
     async with AsyncExitStack() as stack:
         stack.enter_context(control)
@@ -228,7 +229,7 @@ async def open_fabric(plan: NetworkPlan, *, directory: Path, spawner: Spawner, s
                     stderr=directory / "fabric.stderr.log",
                     # Models of Python nodes are found where the rig found them.
                     env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                    polite=close_control,
+                    polite=hang_up,
                     file_size_limit=CAPTURE_LIMIT,
                 )
             )

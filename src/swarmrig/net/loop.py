@@ -145,7 +145,7 @@ class FabricLoop:
                 self._flush_due_ns = now + FLUSH_NS
         if self._dirty and (self._unflushed >= FLUSH_FRAMES or now >= self._flush_due_ns):
             self.flush()
-        if self._streams:
+        if self._streams and self.start_ns is not None:
             self._watch_backlogs()
         if self._settling:
             self._check_settled(now, idle=not frames)
@@ -160,9 +160,9 @@ class FabricLoop:
 
     def _watch_backlogs(self) -> None:
         """Have epoll report room for those streams that something waits for."""
+        self._streams = [port for port in self._streams if port.attached]
         for port in self._streams:
-            if port.attached:
-                self._epoll.modify(port.fileno(), select.EPOLLIN | (select.EPOLLOUT if port.wants_write() else 0))
+            self._epoll.modify(port.fileno(), select.EPOLLIN | (select.EPOLLOUT if port.wants_write() else 0))
 
     def _check_settled(self, now: int, idle: bool) -> None:
         settled = idle and not self.engine.frames_under_way()

@@ -186,11 +186,11 @@ class PcapngReader:
             raise PcapngError(f"packet of {captured} bytes on interface {interface}")
         options = _options(body[end + (-captured & 3) :])
         comment = options.get(_OPT_COMMENT)
-        flags = options.get(_EPB_FLAGS, bytes(4))
+        (flags,) = _U32.unpack_from(options.get(_EPB_FLAGS, bytes(4)))
         self._count += 1
         return Packet(
             self._count, high << 32 | low, interface, body[_PACKET_BODY.size : end],
-            None if comment is None else comment.decode("utf-8", "replace"), flags[0] & 3 == INBOUND,
+            None if comment is None else comment.decode("utf-8", "replace"), flags & 3 == INBOUND,
         )  # fmt: skip
 
 
