@@ -25,6 +25,7 @@ import anyio
 
 from swarmrig.api import CanKill, CanPause, CanReset, HasConsole, HasMemory
 from swarmrig.api.nodes import Node, NodeBackend
+from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.testing.workbench import Trace, Workbench, open_workbench, scenario_of
 
@@ -233,7 +234,8 @@ class _InterruptionError(Exception):
 @asynccontextmanager
 async def _booted(bench: Workbench, case: NodeCase) -> AsyncIterator[Node]:
     trace = bench.trace()
-    boots = trace.count(case.boots)
+    hosted = bench.plans[case.spec.id].port is PortKind.PYTHON  # it lives, and boots, with the network
+    boots = 0 if hosted else trace.count(case.boots)
     async with bench.node() as node:
         await trace.wait_for_console(case.boots, count=boots + 1, deadline_s=case.deadline_s)
         yield node
