@@ -28,6 +28,11 @@ IMAGE_FLAGS = (
     "-fno-tree-loop-distribute-patterns", "-ffunction-sections", "-fdata-sections", "-fno-asynchronous-unwind-tables",
     "-fno-common",
 )  # fmt: skip
+# The symbol table stays, for those who read and write variables of a running node; debug information does not.
+LINK_FLAGS = (
+    "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,--gc-sections", "-Wl,--strip-debug",
+    "-Wl,--no-warn-rwx-segments", "-Wl,-z,max-page-size=4096",
+)  # fmt: skip
 
 
 def image_name(bug: str | None) -> str:
@@ -66,10 +71,8 @@ def _compile(source: Path, target: Path, define: list[str]) -> None:
 
 
 def _link(objects: list[Path], image: Path) -> None:
-    script = f"hal/{BOARD}/link.ld"
-    _run([f"{PREFIX}gcc", *TARGET_FLAGS, "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,--gc-sections", "-Wl,--strip-debug",
-          "-Wl,--no-warn-rwx-segments", "-Wl,-z,max-page-size=4096", f"-Wl,-T,{script}",
-          *map(str, objects), "-lgcc", "-o", str(image)])  # fmt: skip
+    flags = [f"-Wl,-T,hal/{BOARD}/link.ld", *LINK_FLAGS]
+    _run([f"{PREFIX}gcc", *TARGET_FLAGS, *flags, *map(str, objects), "-lgcc", "-o", str(image)])
 
 
 def _run(command: list[str]) -> None:

@@ -4,7 +4,7 @@
 #include "net.h"
 #include "timer.h"
 
-enum { PACKET = 28, REQUEST = 1, REPLY = 2, SETS = 64, WAYS = 4, TRIES = 3 };
+enum { PACKET = 28, REQUEST = 1, REPLY = 2, SETS = 64, WAYS = 8, TRIES = 3 };
 enum { RETRY_US = 1000000, FRESH_US = 45000000 };
 
 enum state { UNUSED = 0, ASKING, KNOWN, REFRESHING /* known, but asked again */ };
@@ -19,7 +19,7 @@ struct neighbour {
   size_t waiting_length;
 };
 
-/* Set-associative by address, so that a hub with hundreds of nodes still finds one in four looks. */
+/* Set-associative by address, so that a hub with 256 nodes keeps them all and finds one in a few looks. */
 static struct neighbour cache[SETS * WAYS];
 static struct timer retry_timer;
 
@@ -107,10 +107,7 @@ static void retry(void) {
   timer_set(&retry_timer, next);
 }
 
-void arp_start(void) {
-  memset(cache, 0, sizeof cache);
-  timer_add(&retry_timer, retry);
-}
+void arp_start(void) { timer_add(&retry_timer, retry); }
 
 const uint8_t *arp_lookup(uint32_t ip) {
   uint64_t now = hal_time_us();

@@ -3,6 +3,7 @@
 import ctypes
 import math
 from ctypes import POINTER, Structure, byref, c_bool, c_float, c_int8, c_uint8, c_uint16, c_uint32
+from pathlib import Path
 
 SUBCARRIERS = 52
 PRESENCE, FALL, MOTION = 1, 2, 4
@@ -66,8 +67,20 @@ class Vitals(Structure):
 class Room:
     """A mock scenario and the edge processing of it."""
 
-    def __init__(self, library, scenario: int = 0, *, seed: int = 1, channel: int = 6, filter_mac: bytes | None = None,
-                 tier: int = 2, presence: int = 0, fall: int = 15000, window: int = 256, subcarriers: int = 8):  # fmt: skip
+    def __init__(
+        self,
+        library: Path,
+        scenario: int = 0,
+        *,
+        seed: int = 1,
+        channel: int = 6,
+        filter_mac: bytes | None = None,
+        tier: int = 2,
+        presence: int = 0,
+        fall: int = 15000,
+        window: int = 256,
+        subcarriers: int = 8,
+    ):
         self.lib = ctypes.CDLL(str(library))
         self.lib.edge_feed.restype = Event
         self.lib.csi_burst_at.restype = c_bool

@@ -1,5 +1,6 @@
 """Edge processing: presence, motion, breathing and falls, from the phase alone."""
 
+import itertools
 import math
 
 import pytest
@@ -41,7 +42,7 @@ def test_the_fall_scenario_falls_early_and_again(host_library):
         frames = falls(events)
         assert len(frames) == 4
         assert frames[0] < 20 * 8
-        assert {after - before for before, after in zip(frames, frames[1:], strict=False)} == {300}
+        assert {after - before for before, after in itertools.pairwise(frames)} == {300}
         assert all(15000 <= events[frame].fall_peak < 24000 for frame in frames)
 
 

@@ -1,5 +1,6 @@
 """TDM slots and time synchronisation, on exact virtual time."""
 
+import itertools
 import struct
 
 import pytest
@@ -42,7 +43,7 @@ def test_twenty_nodes_share_a_superframe(swarm):
     swarm.add_star(19)
     swarm.run(1_500_000)
     times = sorted(t_us for name in swarm.devices for t_us in csi_times(swarm, name, 1_000_000))
-    assert min(after - before for before, after in zip(times, times[1:], strict=False)) >= SUPERFRAME // 20
+    assert min(after - before for before, after in itertools.pairwise(times)) >= SUPERFRAME // 20
 
 
 @pytest.mark.parametrize("latencies", [(1000, 1000), (5000, 9000), (30000, 30000), (2000, 40000)])
@@ -75,7 +76,7 @@ def test_the_exchange_is_ntp_with_five_quick_rounds(swarm):
     swarm.add_star(1)
     swarm.run(5_000_000)
     requests, responses = swarm.udp(REQUEST, "s1"), swarm.udp(RESPONSE, "hub")
-    gaps = [b.t_us - a.t_us for a, b in zip(requests, requests[1:], strict=False)]
+    gaps = [b.t_us - a.t_us for a, b in itertools.pairwise(requests)]
     assert gaps[:4] == [100_000] * 4
     assert set(gaps[4:]) == {1_000_000}
     assert len(requests) == len(responses)
