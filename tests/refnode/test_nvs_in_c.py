@@ -143,15 +143,18 @@ def test_blobs_of_the_first_format(host_library):
 
 
 @given(
-    st.dictionaries(KEYS, st.one_of(st.integers(0, 2**32 - 1), st.binary(min_size=1, max_size=300), st.text("abc äö", max_size=60)),
-                    max_size=40)
-)  # fmt: skip
+    st.dictionaries(
+        KEYS,
+        st.one_of(st.integers(0, 2**32 - 1), st.binary(min_size=1, max_size=300), st.text("abc äö", max_size=60)),
+        max_size=40,
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_what_the_generator_writes_is_read(host_library, values):
     encodings = {int: "u32", bytes: "hex2bin", str: "string"}
     entries = [("space", key, encodings[type(v)], v.hex() if isinstance(v, bytes) else v) for key, v in values.items()]
     reader = Reader(host_library, generate(entries))
-    assert reader.state == (GOOD if values else EMPTY)
+    assert reader.state == GOOD
     read = {int: reader.uint, bytes: reader.blob, str: reader.string}
     for key, value in values.items():
         assert read[type(value)]("space", key) == value
@@ -179,8 +182,9 @@ def test_every_flipped_bit_of_what_is_written_is_noticed_or_harmless(host_librar
         if reader.state == DAMAGED:
             assert reader.uint("csi_cfg", "node_id") is None  # nothing of it is used
             continue
-        # A bit of the bitmap can make an entry look erased; bits that the format leaves unused mean nothing.
-        assert bit // 8 in range(32, 64) or bit // 8 >= 64
+        # A full page is as good as an active one; a bit of the bitmap can make an entry look erased; nothing else
+        # of the header and only unused bytes behind a value can change unnoticed.
+        assert bit == 1 or bit // 8 >= 32
         assert reader.uint("csi_cfg", "node_id") in (3, None)
         assert reader.string("csi_cfg", "target_ip") in ("10.0.2.2", None)
         assert reader.blob("csi_cfg", "filter_mac") in (bytes.fromhex("aabbccddeeff"), None)
@@ -252,12 +256,12 @@ def test_of_two_values_the_page_written_last_counts(host_library, newer_first):
     assert Reader(host_library, b"".join(pages)).uint("a", "n") == 6
 
 
-@given(st.binary(min_size=PAGE, max_size=PAGE), st.integers(0, 2**32 - 1))
+@given(st.binary(max_size=2000), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
 def test_noise_with_a_good_header_is_survived(host_library, noise, sequence):
     head = struct.pack("<IIB", 0xFFFFFFFE, sequence, 0xFE) + b"\xff" * 19
     page = head + struct.pack("<I", zlib.crc32(head[4:], 0xFFFFFFFF)) + noise[32:]
-    reader = Reader(host_library, page)
+    reader = Reader(host_library, page.ljust(PAGE, b"\xaa"))
     assert reader.state in (GOOD, DAMAGED)
 
 
