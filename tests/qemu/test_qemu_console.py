@@ -130,3 +130,18 @@ async def test_writing_and_reading_at_the_same_time(line: Line, tmp_path: Path) 
                 while len(seen) < 500_000:
                     await anyio.sleep(0.001)
     assert bytes(seen) == b"q" * 500_000
+
+
+async def test_writers_take_turns(line: Line, tmp_path: Path) -> None:
+    """More than the socket holds, from two tasks: each arrives whole."""
+    got = bytearray()
+    line[1].setblocking(False)
+    with open_console("n1", line[0], tmp_path / "log", lambda chunk: None) as tap:
+        async with anyio.create_task_group() as tasks:
+            for letter in (b"a", b"b"):
+                tasks.start_soon(tap.write, letter * 400_000)
+            with anyio.fail_after(5):
+                while len(got) < 800_000:
+                    await anyio.wait_readable(line[1])
+                    got += line[1].recv(65536)
+    assert bytes(got) in (b"a" * 400_000 + b"b" * 400_000, b"b" * 400_000 + b"a" * 400_000)

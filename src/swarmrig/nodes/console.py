@@ -42,12 +42,14 @@ class Console:
         self._loop = asyncio.get_running_loop()
         self._resume: asyncio.TimerHandle | None = None
         self._closed = False
+        self._typing = anyio.Lock()
 
     async def write(self, data: bytes) -> None:
         """Type into the console. NodeError when the guest does not take it in time."""
         try:
             with anyio.fail_after(WRITE_DEADLINE_S):
-                await self._loop.sock_sendall(self._sock, data)
+                async with self._typing:
+                    await self._loop.sock_sendall(self._sock, data)
         except TimeoutError:
             raise NodeError(self.node, f"its console takes no input since {WRITE_DEADLINE_S:g} s") from None
         except OSError as error:

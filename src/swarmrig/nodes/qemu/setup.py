@@ -136,15 +136,20 @@ def _emulator(spec: NodeSpec, machine: Machine, options: QemuOptions) -> tuple[s
     binary = options.machine_binary or Path(PREFIX + architecture)
     emulator = _located(spec, binary)
     if emulator is None:
-        raise HostError(
-            f"the emulator {binary} does not exist, or is not executable", hint=install_hint(machine, architecture)
-        )
+        raise _missing(machine, options, architecture, binary)
     named = architecture_of_emulator(emulator)
     if named is not None and named != architecture:
         raise NodeError(
             spec.id, f"{machine.name} needs an emulator for {architecture}, but {emulator} emulates {named}"
         )
     return architecture, emulator
+
+
+def _missing(machine: Machine, options: QemuOptions, architecture: str, binary: Path) -> HostError:
+    hint = install_hint(machine, architecture)
+    if options.machine_binary is not None:
+        hint = f"check `machine_binary:` or --qemu-path; without it: {hint}"
+    return HostError(f"the emulator {binary} does not exist, or is not executable", hint=hint)
 
 
 def _located(spec: NodeSpec, binary: Path) -> Path | None:
