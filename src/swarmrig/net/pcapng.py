@@ -56,7 +56,7 @@ class CaptureWriter:
         self.failure: str | None = None
         self._pending: list[Record] = []
         self.record = self._pending.append
-        self._tails: dict[int, bytes] = {}
+        self._tails = _Tails()
         self._size = 0
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._write(_section_block() + b"".join(_interface_block(name) for name in interfaces))
@@ -84,9 +84,7 @@ class CaptureWriter:
                 add(_commented_block(t_ns, interface, frame, comment))
                 continue
             size = len(frame)
-            tail = tails.get(size)
-            if tail is None:
-                tail = tails[size] = _plain_tail(size)
+            tail = tails[size]
             add(pack(_PACKET, 28 + size + len(tail), interface, t_ns >> 32, t_ns & _LOW, size, size))
             add(frame)
             add(tail)
@@ -233,10 +231,14 @@ def _direction(outbound: bool) -> bytes:
     return _option(_EPB_FLAGS, _U32.pack(OUTBOUND if outbound else INBOUND))
 
 
-def _plain_tail(size: int) -> bytes:
-    """What follows the frame in a block without comment."""
-    tail = bytes(-size & 3) + _direction(outbound=True) + _END_OF_OPTIONS
-    return tail + _U32.pack(28 + size + len(tail) + 4)
+class _Tails(dict[int, bytes]):
+    """By size of the frame, what follows it in a block without comment."""
+
+    def __missing__(self, size: int) -> bytes:
+        tail = bytes(-size & 3) + _direction(outbound=True) + _END_OF_OPTIONS
+        tail += _U32.pack(28 + size + len(tail) + 4)
+        self[size] = tail
+        return tail
 
 
 def _commented_block(t_ns: int, interface: int, frame: bytes, comment: str) -> bytes:

@@ -90,8 +90,9 @@ class PacketPort:
         return count
 
     def deliver(self, t_ns: int, frame: bytes) -> None:
+        send = self._send  # see Direction on calls
         try:
-            self._send(frame)
+            send(frame)
             self.sent += 1
         except BlockingIOError:
             self._ingress.overrun(t_ns, frame)
