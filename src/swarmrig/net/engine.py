@@ -96,6 +96,16 @@ class Engine:
         """Have `sink(t_ns, frame)` called with what arrives at a device."""
         self._wire_of(device).towards(device).connect(sink)
 
+    def collect(self, device: str, inbox: Agenda) -> None:
+        """Have what arrives at a device put into `inbox` as soon as its time of arrival is certain, ahead of it."""
+
+        def arrive(t_ns: int, frame: bytes) -> None:  # by a wire that takes no time
+            inbox.at(t_ns, arrive, frame)
+
+        ingress = self.ingress(device)
+        ingress.connect(arrive)
+        ingress.hand_over_to(inbox)
+
     def egress(self, device: str) -> Direction:
         """The direction that a device sends into; its `send` is `Engine.send` without the look-up."""
         return self._wire_of(device).away_from(device)
@@ -115,6 +125,12 @@ class Engine:
         """When something is due next without further input."""
         heap = self._agenda.heap
         return heap[0][0] if heap else None
+
+    def advance_one(self) -> None:
+        """Live through the one thing that is due next; the agenda must not be empty."""
+        due, _, receiver, frame = heappop(self._agenda.heap)
+        receiver(due, frame)
+        self.now_ns = max(self.now_ns, due)
 
     def advance(self, t_ns: int) -> None:
         """Live through everything due at or before `t_ns`."""

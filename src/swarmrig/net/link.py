@@ -66,8 +66,9 @@ class Agenda:
 class Direction:
     """One direction of one link.
 
-    `send` is the hot path of the whole network: one frame costs it well under a microsecond, so it branches on
-    facts that `configure` worked out, and everything rare is in `_send_special`.
+    `send` is the hot path of the whole network: it branches on facts that `configure` worked out, and everything
+    rare is in `_send_special`. Callables that are attributes are read before they are called, because CPython
+    specialises the reading of a slot, but not the call of what is in one.
     """
 
     __slots__ = (
@@ -117,6 +118,12 @@ class Direction:
         """Say who takes the frames at the far end."""
         self._deliver = deliver
 
+    def hand_over_to(self, agenda: Agenda) -> None:
+        """From now on frames wait for their arrival in another agenda, the receiver's own."""
+        self._agenda = agenda
+        self._heap = agenda.heap
+        self._order = agenda.order
+
     @property
     def receiver(self) -> Receiver:
         """Who takes the frames at the far end; its entries in the agenda are the frames under way."""
@@ -159,16 +166,18 @@ class Direction:
             self._mark()
         self._index = index + 1
         self.byte_count += len(frame)
+        deliver = self._deliver
+        record = self._record
         if self._instant:
-            if self._record is not None:
-                self._record((t_ns, self._own_interface, frame, None))
-            self._deliver(t_ns, frame)
+            if record is not None:
+                record((t_ns, self._own_interface, frame, None))
+            deliver(t_ns, frame)
             return
         if self._special_always or index in self._special:
             self._send_special(t_ns, frame, index)
             return
-        if self._record is not None:
-            self._record((t_ns, self._own_interface, frame, None))
+        if record is not None:
+            record((t_ns, self._own_interface, frame, None))
         due = t_ns + self._latency
         if self._jitter:
             due += self._jitter * self._jitter_words[index] >> 32
@@ -176,7 +185,8 @@ class Direction:
             due = self._last_due
         else:
             self._last_due = due
-        heappush(self._heap, (due, self._order(), self._deliver, frame))
+        order = self._order
+        heappush(self._heap, (due, order(), deliver, frame))
 
     def overrun(self, t_ns: int, frame: bytes) -> None:
         """The receiver did not take a frame in time: an unmodelled drop, recorded at its end."""

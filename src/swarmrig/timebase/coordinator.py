@@ -1,0 +1,155 @@
+"""The virtual-time coordinator, sans-I/O: who may run how far, and what everybody is told on the way.
+
+A conservative parallel simulation (Chandy and Misra 1979, Bryant 1977): a guest may run to a horizon once nothing that
+anybody else can still do could reach it earlier. Guests run in parallel and report in any order; what they see does
+not depend on that order, because
+
+- a guest is told inputs strictly before its horizon, and only when all of those are known,
+- transmissions enter the network in order of (time, guest, sequence), and only when nobody can transmit earlier,
+- at one instant, what the network does comes before what guests transmit.
+
+Times are integer nanoseconds. The driver moves reports in (`report`) and grants out (`grants`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from swarmrig.net.engine import Engine
+from swarmrig.net.link import Agenda
+from swarmrig.timebase.distance import Distances
+
+NEVER = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Permission for a guest to live up to `horizon_ns`, with all its inputs before that, in order."""
+
+    guest: int
+    horizon_ns: int
+    inputs: tuple[tuple[int, bytes], ...]
+
+
+class CausalityError(AssertionError):
+    """An input would have come into a guest's past: the result can't be trusted, so the run must not go on."""
+
+
+class _Guest:
+    """What is known of one guest. `base_ns` is the earliest time at which it can act."""
+
+    __slots__ = ("base_ns", "device", "horizon_ns", "inbox", "now_ns", "running", "sequence")
+
+    def __init__(self, device: str, inbox: Agenda) -> None:
+        self.device = device
+        self.inbox = inbox
+        self.now_ns = 0
+        self.base_ns = 0
+        self.horizon_ns = 0
+        self.running = True
+        self.sequence = 0
+
+
+class Coordinator:
+    """Guests start out running towards their first report."""
+
+    def __init__(
+        self, engine: Engine, inboxes: Sequence[tuple[str, Agenda]], distances: Distances, end_ns: int
+    ) -> None:
+        """`inboxes`: device and the agenda that collects its arrivals (see Engine), one per guest."""
+        self._engine = engine
+        self._guests = [_Guest(device, inbox) for device, inbox in inboxes]
+        self._distances = distances
+        self._end_ns = end_ns
+        self._barrier_ns = end_ns
+        self._sends: list[tuple[int, int, int, bytes]] = []
+
+    @property
+    def floor_ns(self) -> int:
+        """Nothing earlier than this can happen any more."""
+        network = self._engine.next_ns()
+        sends = self._sends[0][0] if self._sends else NEVER
+        return min(min(guest.base_ns for guest in self._guests), NEVER if network is None else network, sends)
+
+    @property
+    def arrived(self) -> bool:
+        """Has everybody reached the barrier, with nothing left before it?"""
+        return all(not guest.running and guest.now_ns >= self._barrier_ns for guest in self._guests)
+
+    def set_barrier(self, t_ns: int) -> None:
+        """Nobody passes this time until it is moved: where something is changed from outside, and the end."""
+        self._barrier_ns = min(t_ns, self._end_ns)
+
+    def report(self, index: int, now_ns: int, deadline_ns: int | None, frames: Iterable[tuple[int, bytes]]) -> None:
+        """A guest has stopped at `now_ns`; left alone it acts next at `deadline_ns` (None: only on input)."""
+        guest = self._guests[index]
+        for t_ns, frame in frames:
+            guest.sequence += 1
+            heappush(self._sends, (t_ns, index, guest.sequence, frame))
+        guest.running = False
+        guest.now_ns = now_ns
+        guest.base_ns = max(now_ns, NEVER if deadline_ns is None else deadline_ns)
+        self._heed_inbox(guest)
+
+    def grants(self) -> list[Grant]:
+        """Live through what is certain, then let everybody go who has something to do."""
+        self._settle()
+        granted = []
+        for index, guest in enumerate(self._guests):
+            if guest.running or guest.now_ns >= self._barrier_ns:
+                continue
+            horizon_ns = min(self._bound(index), self._barrier_ns)
+            idle_to_barrier = horizon_ns == self._barrier_ns and guest.base_ns >= horizon_ns
+            if horizon_ns > guest.now_ns and (guest.base_ns < horizon_ns or idle_to_barrier):
+                granted.append(self._grant(index, guest, horizon_ns))
+        return granted
+
+    def _grant(self, index: int, guest: _Guest, horizon_ns: int) -> Grant:
+        heap, inputs = guest.inbox.heap, []
+        while heap and heap[0][0] < horizon_ns:
+            due, _, _, frame = heappop(heap)
+            inputs.append((due, frame))
+        guest.running = True
+        guest.horizon_ns = horizon_ns
+        return Grant(index, horizon_ns, tuple(inputs))
+
+    def _settle(self) -> None:
+        """Advance the network through everything that no guest can precede any more."""
+        engine, sends, guests = self._engine, self._sends, self._guests
+        while True:
+            floor = min(guest.base_ns for guest in guests)
+            due = engine.next_ns()
+            if due is not None and due <= floor and due < self._barrier_ns and (not sends or due <= sends[0][0]):
+                engine.advance_one()
+            elif sends and sends[0][0] < min(floor, self._barrier_ns):
+                t_ns, index, _, frame = heappop(sends)
+                engine.send(t_ns, guests[index].device, frame)
+            else:
+                return
+            for guest in guests:
+                self._heed_inbox(guest)
+
+    def _heed_inbox(self, guest: _Guest) -> None:
+        """An input is something to act on; one for a time that the guest may have passed is an error."""
+        heap = guest.inbox.heap
+        if not heap:
+            return
+        due = heap[0][0]
+        if due < (guest.horizon_ns if guest.running else guest.now_ns):
+            state = f"runs to {guest.horizon_ns}" if guest.running else f"is at {guest.now_ns}"
+            raise CausalityError(f"{guest.device}: input for {due} ns, but it {state} ns")
+        if not guest.running and due < guest.base_ns:
+            guest.base_ns = due
+
+    def _bound(self, index: int) -> int:
+        """The earliest time at which anything not yet known could reach the guest."""
+        distances = self._distances
+        bound = NEVER
+        for other, guest in enumerate(self._guests):
+            bound = min(bound, guest.base_ns + distances.between(other, index))
+        if self._sends:
+            bound = min(bound, self._sends[0][0] + distances.least_to(index))
+        due = self._engine.next_ns()
+        return bound if due is None else min(bound, due + distances.from_network(index))

@@ -1,0 +1,90 @@
+"""Lookahead: the least time in which anything can get from one guest to another."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from heapq import heapify, heappop, heappush
+
+from swarmrig.model.network import Impairment, LinkPlan, NetworkPlan
+
+FAR = 1 << 61
+ANSWER_DELAY_NS = 1_000_000
+"""What a router takes to answer for itself (ARP, echo, DHCP); forwarding takes no time."""
+
+
+class Distances:
+    """Least latencies in ns between guests, by index.
+
+    Forwarders and Python nodes pass on, or answer, what reaches them; so a guest hears of itself again at the earliest
+    after the way to another guest, a Python node or an answering router, and back.
+    """
+
+    def __init__(self, plan: NetworkPlan, guests: list[str]) -> None:
+        edges: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for link in plan.links:
+            edges[link.a].append((link.b, least_latency_ns(link.forward)))
+            edges[link.b].append((link.a, least_latency_ns(link.backward)))
+        routers = {router.name: ANSWER_DELAY_NS for router in plan.routers}
+        python = {device.name: 0 for device in plan.devices if device.name not in guests}
+        inside = {*(switch.name for switch in plan.switches), *routers, *python}
+        ways = {start: _ways(edges, inside, start) for start in (*guests, *inside)}
+        echoes = {**routers, **python, **dict.fromkeys(guests, 0)}
+
+        def echo(guest: str) -> int:
+            others = ((other, delay) for other, delay in echoes.items() if other != guest)
+            return min(
+                (_to(ways, guest, other) + delay + _to(ways, other, guest) for other, delay in others), default=FAR
+            )
+
+        self._between = [
+            [echo(one) if one == other else _to(ways, one, other) for other in guests] for one in guests
+        ]  # fmt: skip
+        self._from_network = [min((_to(ways, start, guest) for start in inside), default=FAR) for guest in guests]
+        self._least_to = [min(row[index] for row in self._between) for index in range(len(guests))]
+
+    def between(self, sender: int, receiver: int) -> int:
+        return self._between[sender][receiver]
+
+    def least_to(self, receiver: int) -> int:
+        """From whichever guest is nearest."""
+        return self._least_to[receiver]
+
+    def from_network(self, receiver: int) -> int:
+        """From the nearest forwarder or Python node."""
+        return self._from_network[receiver]
+
+
+def _to(ways: dict[str, dict[str, int]], start: str, end: str) -> int:
+    return ways[start].get(end, FAR)
+
+
+def _ways(edges: dict[str, list[tuple[str, int]]], inside: set[str], start: str) -> dict[str, int]:
+    """Dijkstra from one end; the way leads on only through what is inside the network."""
+    best: dict[str, int] = {start: 0}
+    queue = [(latency, name) for name, latency in edges[start]]
+    heapify(queue)
+    while queue:
+        distance, name = heappop(queue)
+        if name in best:
+            continue
+        best[name] = distance
+        if name in inside:
+            for neighbour, latency in edges[name]:
+                heappush(queue, (distance + latency, neighbour))
+    return best
+
+
+def least_latency_ns(impairment: Impairment) -> int:
+    """What the fastest frame needs in one direction, in ns."""
+    if impairment.reorder:
+        return impairment.latency_ns // 2
+    return impairment.latency_ns
+
+
+def instant_links(plan: NetworkPlan) -> list[LinkPlan]:
+    """Links of the topology on which a frame may take no time at all: virtual time can't run with those."""
+    return [
+        link
+        for link in plan.links
+        if not link.access and 0 in (least_latency_ns(link.forward), least_latency_ns(link.backward))
+    ]
