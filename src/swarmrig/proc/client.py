@@ -53,6 +53,7 @@ class Client:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._undoing: set[asyncio.Future[None]] = set()
         self._sending = anyio.Lock()
         self._number = 0
         self._parted = False
@@ -77,8 +78,20 @@ class Client:
     async def spawn(self, order: dict[str, Any], fds: Sequence[int]) -> tuple[int, int]:
         """(pid, start time). Raises RefusedError. Never cancelled half-way: a started process is always known."""
         with anyio.CancelScope(shield=True):
-            pid, start = await self._ask("spawn", order, fds=fds)
+            future = await self._request("spawn", order, fds=fds)
+            try:
+                pid, start = await self._answered(asyncio.shield(future), "spawn")
+            except asyncio.CancelledError:  # by the event loop itself: no scope shields from that
+                self._undoing.add(undo := asyncio.ensure_future(self._undo(future)))
+                undo.add_done_callback(self._undoing.discard)
+                raise
         return pid, start
+
+    async def _undo(self, future: asyncio.Future[Any]) -> None:
+        """Nobody waits for this process any more: let it go as soon as it is there."""
+        with suppress(HostError, RefusedError):
+            pid, _ = await self._answered(future, "spawn")
+            await self.release(pid)
 
     async def release(self, pid: int) -> None:
         """Kill what is left of a process's group, reap it, and forget it. Raises RefusedError when that fails."""
@@ -92,6 +105,8 @@ class Client:
     async def part(self) -> None:
         """End the guardian, in order where that is possible; `leftovers` then says what it had to remove."""
         with anyio.CancelScope(shield=True):
+            if self._undoing:
+                await asyncio.wait(self._undoing)
             try:
                 self.leftovers = await self._ask("goodbye")
             except (HostError, RefusedError):
@@ -120,7 +135,11 @@ class Client:
             if not self._log.stat().st_size:
                 self._log.unlink()
 
-    async def _ask(self, kind: str, *details: Any, fds: Sequence[int] = ()) -> Any:
+    async def _ask(self, kind: str, *details: Any) -> Any:
+        return await self._answered(await self._request(kind, *details), kind)
+
+    async def _request(self, kind: str, *details: Any, fds: Sequence[int] = ()) -> asyncio.Future[Any]:
+        """The answer to come. Cancelled before it returns: the request was not sent."""
         if self.lost:
             raise self.lost
         self._number += 1
@@ -128,9 +147,10 @@ class Client:
         future = self._answers[number] = self._loop.create_future()
         try:
             await self._send((kind, number, *details), fds)
-            return await self._answered(future, kind)
-        finally:
-            self._answers.pop(number, None)
+        except BaseException:
+            del self._answers[number]
+            raise
+        return future
 
     async def _send(self, message: Any, fds: Sequence[int]) -> None:
         async with self._sending:
@@ -196,19 +216,11 @@ class Client:
             self._exits[pid] = self._loop.create_future()
         elif isinstance(result, list):
             self._parted = True
-        future = self._answers.get(number)
-        if future is not None and not future.done():
-            if ok:
-                future.set_result(result)
-            else:
-                future.set_exception(RefusedError(*result))
-        elif ok and isinstance(result, tuple):
-            self._abandon(result[0])
-
-    def _abandon(self, pid: int) -> None:
-        """Whoever asked for this process was cancelled (by the event loop: no scope shields from that)."""
-        with suppress(BlockingIOError, channel.PeerGoneError):  # then the guardian kills it at the end
-            channel.send(self._sock, ("release", 0, pid))
+        future = self._answers.pop(number)
+        if ok:
+            _resolve(future, result)
+        else:
+            _fail(future, RefusedError(*result))
 
     def _lose(self) -> None:
         """The guardian's end of the socket is closed. Unless it was told goodbye, that is a disaster."""

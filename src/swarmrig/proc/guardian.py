@@ -74,7 +74,7 @@ class Guardian:
                     self._learn_to_sweep()
                 if self.wakeup in ready:
                     os.read(self.wakeup, 4096)
-                self.reap()
+                    self.reap()
                 self._finish_releases()
                 if self.rig in ready:
                     self.rig_gone = True
