@@ -1,9 +1,13 @@
 """What users get wrong: exit 3, one clear message, no traceback, nothing left."""
 
+import itertools
 import os
 
 import pytest
 
+BOMB = "a: &a [x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{','.join(['*' + before] * 9)}]\n" for before, name in itertools.pairwise("abcdefghijklm")
+)
 NODES = "nodes:\n  a: {role: coordinator}\n  b: {}\n"
 
 
@@ -16,12 +20,10 @@ NODES = "nodes:\n  a: {role: coordinator}\n  b: {}\n"
         ("swarmrig: 1\nname: ../../etc\n" + NODES, ":2:"),
         ("swarmrig: 1\nname: x\nnoodes: {}\n" + NODES, "did you mean"),
         ("swarmrig: 1\nname: x\n" + NODES + "checks:\n  - all_node_boot\n", "all_nodes_boot"),
-        ("swarmrig: 1\nname: x\n" + NODES + "  a: {}\n", "uplicate"),
+        ("swarmrig: 1\nname: x\n" + NODES + "  a: {}\n", "second time"),
         ("swarmrig: 1\nname: x\nnodes:\n  a: {config: {channel: 900}}\n  b: {}\n", "channel"),
         ("swarmrig: 1\nname: x\nnodes:\n  a: {firmware: {image: nowhere.elf}}\n  b: {}\n", "nowhere.elf"),
-        ("a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-            f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)},*{chr(97 + i)},*{chr(97 + i)},*{chr(97 + i)},*{chr(97 + i)}]\n"
-            for i in range(12)), "alias"),
+        (BOMB, "alias"),
     ],
 )  # fmt: skip
 def test_bad_file(swarmrig, scenario_file, text, expected):
@@ -55,7 +57,10 @@ def test_read_only_output_directory(swarmrig, tmp_path):
 
 
 FAKE = """#!/bin/sh
-case "$*" in *-version*|*--version*) echo "QEMU emulator version 7.2.0"; exit 0;; *help*) echo "virt  fake"; exit 0;; esac
+case "$*" in
+  *-version*) echo "QEMU emulator version 7.2.0"; exit 0;;
+  *help*) echo "virt  fake"; exit 0;;
+esac
 {body}
 """
 

@@ -20,6 +20,7 @@ from swarmrig.flash.nvs import NvsEntry, NvsError
 from swarmrig.flash.provision import nvs_entries
 from swarmrig.net.topology import AGGREGATOR
 from swarmrig.plugins import Registry
+from swarmrig.runtime.plan import target_ip
 
 _LARGEST_IMAGE = 64 << 20
 _BLOB_SHOWN = 8
@@ -105,10 +106,13 @@ def _entries_of(scenario_name: str, node: str) -> tuple[NvsEntry, ...]:
     if node not in known:
         raise SwarmrigError(f"{scenario_name} has no node {node!r}", hint=f"its nodes are: {', '.join(known)}")
     network = bare_network(scenario)
-    hub, aggregator_ip = scenario.coordinator, network.device(AGGREGATOR).ip
-    target_ip = aggregator_ip if hub is None or hub.id == node else network.device(hub.id).ip
-    device = network.device(node)
-    return nvs_entries(scenario.node(node), scenario, device, target_ip=target_ip, aggregator_ip=aggregator_ip)
+    return nvs_entries(
+        scenario.node(node),
+        scenario,
+        network.device(node),
+        target_ip=target_ip(scenario, network, node),
+        aggregator_ip=network.device(AGGREGATOR).ip,
+    )
 
 
 def _read(file: Path) -> bytes:

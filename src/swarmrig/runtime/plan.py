@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +44,17 @@ class RunPlan:
 
     def target_ip(self, node: NodeSpec) -> str:
         """Where the frames of `node` go: to the hub, or, from the hub itself, to the aggregator."""
-        hub = self.scenario.coordinator
-        if hub is None or hub.id == node.id:
-            return self.aggregator_ip
-        return self.network.device(hub.id).ip
+        return target_ip(self.scenario, self.network, node.id)
 
     @property
     def aggregator_ip(self) -> str:
         return self.network.device(AGGREGATOR).ip
+
+
+def target_ip(scenario: Scenario, network: NetworkPlan, node: str) -> str:
+    """Where the frames of a node go: to the hub, or, from the hub itself and without one, to the aggregator."""
+    hub = scenario.coordinator
+    return network.device(AGGREGATOR if hub is None or hub.id == node else hub.id).ip
 
 
 async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
@@ -60,8 +63,7 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
     backends = {kind: registry.node(kind)() for kind in dict.fromkeys(node.kind for node in scenario.nodes)}
     nodes = await _plan_nodes(scenario, backends)
     network = plan_network(scenario, nodes)
-    faults = _plan_faults(scenario, network, nodes, registry)
-    checks = _plan_checks(scenario, network, registry)
+    faults, checks = plan_wiring(scenario, network, registry, nodes)
     return RunPlan(
         scenario=scenario,
         network=network,
@@ -94,41 +96,38 @@ async def _plan_nodes(scenario: Scenario, backends: dict[str, Any]) -> tuple[Nod
     return tuple(plans)
 
 
-def _plan_checks(scenario: Scenario, network: NetworkPlan, registry: Registry) -> tuple[PlannedCheck, ...]:
+def plan_wiring(
+    scenario: Scenario, network: NetworkPlan, registry: Registry, nodes: Sequence[NodePlan] = ()
+) -> tuple[tuple[PlannedFault, ...], tuple[PlannedCheck, ...]]:
+    """See that the network and the nodes have what faults and checks name. ScenarioError has every problem."""
+    problems: list[Problem] = []
+    faults, checks = [], []
     context = CheckContext(scenario, network)
-    planned = tuple(PlannedCheck(spec, registry.check(spec.name)) for spec in scenario.checks)
-    problems: list[Problem] = []
-    for check in planned:
-        resolve = getattr(check.factory, "resolve", None)
-        try:
-            if resolve is not None:
-                resolve(check.spec.params, context)
-        except ValueError as error:
-            problems.append(_problem(f"check {check.spec.label}: {error}", check.spec.source, None))
-    if problems:
-        raise ScenarioError(problems)
-    return planned
-
-
-def _plan_faults(
-    scenario: Scenario, network: NetworkPlan, nodes: tuple[NodePlan, ...], registry: Registry
-) -> tuple[PlannedFault, ...]:
-    planned: list[PlannedFault] = []
-    problems: list[Problem] = []
     for spec in scenario.faults:
         factory = registry.fault(spec.kind)
         try:
-            planned.append(PlannedFault(spec, factory, factory.resolve(spec, scenario, network)))
+            faults.append(PlannedFault(spec, factory, factory.resolve(spec, scenario, network)))
         except ValueError as error:
             problems.append(_problem(f"fault {spec.kind}: {error}", spec.source, None))
             continue
         problems.extend(_missing_capabilities(spec, factory, nodes))
+    for check in scenario.checks:
+        factory = registry.check(check.name)
+        try:
+            getattr(factory, "resolve", _nothing_to_resolve)(check.params, context)
+        except ValueError as error:
+            problems.append(_problem(f"check {check.label}: {error}", check.source, None))
+        checks.append(PlannedCheck(check, factory))
     if problems:
         raise ScenarioError(problems)
-    return tuple(planned)
+    return tuple(faults), tuple(checks)
 
 
-def _missing_capabilities(spec: FaultSpec, factory: Any, nodes: tuple[NodePlan, ...]) -> list[Problem]:
+def _nothing_to_resolve(params: Mapping[str, Any], context: CheckContext) -> None:
+    """Most checks name nothing but nodes, which the scenario has checked."""
+
+
+def _missing_capabilities(spec: FaultSpec, factory: Any, nodes: Sequence[NodePlan]) -> list[Problem]:
     named = {str(value) for value in spec.params.values() if isinstance(value, str)}
     return [
         _problem(

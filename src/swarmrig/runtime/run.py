@@ -89,13 +89,36 @@ class _Conductor:
         with open_event_log(self._directory.path) as log:
             try:
                 async with open_spawner(RunScope(self._directory.path, self._directory.id)) as spawner:
-                    await build_firmware(self._plan.scenario, spawner, skip=self._options.skip_build)
+                    self._interrupted = not await self._build(spawner)
                     clock = RunClock.starting_now()
                     recorder = Recorder(self._plan, judge, log, clock, self._options.observer)
-                    schedule = await self._live(recorder, judge, clock, log, spawner)
+                    if self._interrupted:
+                        schedule = Schedule(self._plan, clock, None, {}, recorder.observe)
+                    else:
+                        schedule = await self._live(recorder, judge, clock, log, spawner)
             except LeftoverError as error:
                 recorder.failure("rig", error.message)
             return self._record(recorder, judge, schedule)
+
+    async def _build(self, spawner: Spawner) -> bool:
+        """Build the firmware; False when that was interrupted."""
+        errors: list[HostError] = []
+        done = anyio.Event()
+
+        async def build() -> None:
+            try:
+                await build_firmware(self._plan.scenario, spawner, skip=self._options.skip_build)
+            except HostError as error:
+                errors.append(error)
+            done.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(build)
+            await first_of(done, self._options.interrupt)
+            tasks.cancel_scope.cancel()
+        for error in errors:
+            raise error
+        return done.is_set()
 
     async def _live(
         self, recorder: Recorder, judge: Judge, clock: RunClock, log: EventLog, spawner: Spawner
