@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmrig.model.scenario import FirmwareSpec, NodeSpec
@@ -105,6 +105,7 @@ def test_nothing_listens_and_no_path_is_shared() -> None:
         assert "server" not in words and "tcp" not in words.replace("tcg", "") and "unix" not in words
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=30))
 def test_paths_keep_their_meaning(name: str) -> None:
     directory = Path("/run") / name.replace("/", "_").replace("\0", "_")
@@ -114,6 +115,7 @@ def test_paths_keep_their_meaning(name: str) -> None:
     assert drive.removeprefix("if=mtd,format=raw,file=").replace(",,", ",") == str(directory / "f")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_text_passes_through_the_template_unchanged(text: str) -> None:
     def filled(template: str) -> str:

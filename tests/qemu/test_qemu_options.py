@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -111,6 +111,7 @@ def test_arguments_that_reach_beyond_the_guest_are_refused(arguments: list[str])
     problem(args=arguments)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=20), max_size=4))
 def test_no_list_of_words_passes_unless_every_option_is_allowed(arguments: list[str]) -> None:
     try:
@@ -120,6 +121,7 @@ def test_no_list_of_words_passes_unless_every_option_is_allowed(arguments: list[
     assert set(options.args[::2]) <= set(ALLOWED_ARGUMENTS)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_device_value_names_a_back_end(value: str) -> None:
     try:

@@ -1,0 +1,1 @@
+"""Kinds of nodes, independent of each other, and what they share."""
