@@ -9,6 +9,8 @@ from swarmrig.model.scenario import Topology
 AGGREGATOR_IP = "10.0.0.1"
 AGGREGATOR_GATEWAY_IP = "10.0.0.254"
 """The router's address in the aggregator's subnet, and that of the `services` router of flat networks."""
+HOST_IP = "10.0.0.253"
+"""The host's address in a flat network that is bridged to it."""
 FLAT_PREFIX = 16
 SITE_PREFIX = 24
 TRANSIT_PREFIX = 30
@@ -60,6 +62,9 @@ class MacPlan:
 
     def aggregator(self) -> str:
         return _mac(_AGGREGATOR_FLAG | self._code, 0, 1)
+
+    def host(self) -> str:
+        return _mac(_AGGREGATOR_FLAG | self._code, 0, 2)
 
     def next_router_interface(self) -> str:
         """Numbered in the order in which the plan is built."""

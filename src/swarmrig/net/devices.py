@@ -8,9 +8,10 @@ from typing import Any
 from swarmrig.api.nodes import NodePlan
 from swarmrig.model.network import DevicePlan, PortKind
 from swarmrig.model.scenario import Scenario
-from swarmrig.net.addresses import AGGREGATOR_IP
+from swarmrig.net.addresses import AGGREGATOR_IP, FLAT_PREFIX, HOST_IP
 
 AGGREGATOR = "aggregator"
+HOST = "host"
 AGGREGATOR_FACTORY = "swarmrig.nodes.python.aggregator:make_aggregator"
 
 
@@ -60,6 +61,11 @@ def aggregator_device(scenario: Scenario, *, link: str, mac: str, prefix: int, g
         AGGREGATOR, mac, link, PortKind.PYTHON, AGGREGATOR_IP, prefix, gateway,
         factory=AGGREGATOR_FACTORY, config=config,
     )  # fmt: skip
+
+
+def host_device(*, link: str, mac: str) -> DevicePlan:
+    """The machine that the rig runs on, in a flat network that is bridged to it."""
+    return DevicePlan(HOST, mac, link, PortKind.TAP, HOST_IP, FLAT_PREFIX)
 
 
 def _place(device: DevicePlan) -> dict[str, Any]:

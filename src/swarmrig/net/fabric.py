@@ -16,7 +16,9 @@ import anyio
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError
 from swarmrig.model.network import NetworkPlan, PortKind
+from swarmrig.net.bridge import open_host_bridge
 from swarmrig.net.control import MAX_DESCRIPTORS, ControlError, MessageBuffer, encode
+from swarmrig.net.devices import HOST
 from swarmrig.net.plan_file import dump_plan
 from swarmrig.proc import Process, Spawner
 
@@ -208,6 +210,7 @@ class Fabric:
 async def open_fabric(plan: NetworkPlan, *, directory: Path, spawner: Spawner, start_ns: int) -> AsyncIterator[Fabric]:
     """Run a network in a process of its own; on leaving, its captures in `directory` are complete and it has ended.
 
+    A device `host` with a TAP port is this machine: it is bridged to the network as long as that runs.
     `start_ns` is the reading of CLOCK_MONOTONIC at run time 0. Also written to `directory`: the plan (plan.json) and
     the process's stderr (fabric.stderr.log).
     """
@@ -236,6 +239,9 @@ async def open_fabric(plan: NetworkPlan, *, directory: Path, spawner: Spawner, s
         fabric = Fabric(plan, control, process)
         stack.callback(fabric._close)
         await fabric._connect(start_ns)
+        for device in plan.devices:
+            if device.name == HOST and device.port is PortKind.TAP:
+                await fabric.attach(HOST, await stack.enter_async_context(open_host_bridge(device, spawner)))
         yield fabric
 
 

@@ -14,9 +14,9 @@ from swarmrig.model.network import (
     RouterPlan,
     SwitchPlan,
 )
-from swarmrig.model.scenario import Scenario
+from swarmrig.model.scenario import NetworkMode, Scenario
 from swarmrig.net.addresses import AGGREGATOR_GATEWAY_IP, FLAT_PREFIX, MacPlan, flat_ip
-from swarmrig.net.devices import AGGREGATOR, aggregator_device, node_device
+from swarmrig.net.devices import AGGREGATOR, HOST, aggregator_device, host_device, node_device
 
 LAN = "lan"
 SERVICES = "services"
@@ -53,4 +53,7 @@ def plan_segment(scenario: Scenario, plans: Sequence[NodePlan], hub: str | None)
         links.append(LinkPlan(SERVICES, SERVICES, switch, PERFECT, PERFECT, access=True))
         foot = RouterInterface(SERVICES, macs.next_router_interface(), AGGREGATOR_GATEWAY_IP, FLAT_PREFIX, leases)
         routers = (RouterPlan(SERVICES, (foot,), ()),)
+    if scenario.network.mode is NetworkMode.BRIDGE:
+        links.append(LinkPlan(f"{HOST}--{place}", HOST, switch, PERFECT, PERFECT, access=True))
+        devices.append(host_device(link=links[-1].name, mac=macs.host()))
     return NetworkPlan(scenario.seed, tuple(devices), tuple(links), (SwitchPlan(switch),), routers)

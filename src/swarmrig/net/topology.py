@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import pairwise
 
 from swarmrig.api.nodes import NodePlan
 from swarmrig.errors import Problem, ScenarioError
 from swarmrig.model.network import LinkPlan, NetworkPlan
-from swarmrig.model.scenario import LinkSpec, Scenario, SourceRef, Topology
-from swarmrig.net.devices import AGGREGATOR, AGGREGATOR_FACTORY
+from swarmrig.model.scenario import LinkSpec, NetworkMode, Scenario, SourceRef, Topology
+from swarmrig.net.devices import AGGREGATOR, AGGREGATOR_FACTORY, HOST
 from swarmrig.net.routed import Edge, plan_routed
 from swarmrig.net.segment import LAN, SERVICES, plan_segment
 
-__all__ = ["AGGREGATOR", "AGGREGATOR_FACTORY", "LAN", "link_between", "plan_network"]
+__all__ = ["AGGREGATOR", "AGGREGATOR_FACTORY", "LAN", "check_names", "link_between", "plan_network"]
 
 
 def plan_network(scenario: Scenario, node_plans: Sequence[NodePlan]) -> NetworkPlan:
     """The network of a scenario. ScenarioError tells all names and links of the file that do not fit."""
-    _check_names(scenario)
+    bridged = scenario.network.mode is NetworkMode.BRIDGE
+    check_names(scenario, also_taken={HOST} if bridged else frozenset())
     ids = [node.id for node in scenario.nodes]
     topology = scenario.network.topology
     if topology is Topology.MESH:
@@ -38,6 +40,9 @@ def plan_network(scenario: Scenario, node_plans: Sequence[NodePlan]) -> NetworkP
         if topology is Topology.RING and len(ids) > 2:
             edges.append((ids[-1], ids[0]))
         plan = plan_routed(scenario, node_plans, edges, ids, _exit_node(scenario, ids))
+    if bridged and not plan.switches:
+        message = "network mode bridge needs one segment: a star, a mesh, or a custom topology that is a star"
+        raise ScenarioError([Problem(message, scenario.source)])
     return _with_own_impairments(plan, scenario.network.links)
 
 
@@ -120,15 +125,17 @@ def _with_own_impairments(plan: NetworkPlan, specs: Sequence[LinkSpec]) -> Netwo
     return replace(plan, links=tuple(links.values()))
 
 
-def _check_names(scenario: Scenario) -> None:
-    """Node ids become names of devices, links and capture files, next to those of the network itself."""
+def check_names(scenario: Scenario, *, also_taken: AbstractSet[str] = frozenset()) -> None:
+    """Node ids become names of devices, links and capture files, next to those of the network itself. ScenarioError
+    names all that clash."""
     if not scenario.nodes:
         raise ScenarioError([Problem("a network needs at least one node", scenario.source)])
     problems = []
-    taken = {AGGREGATOR, LAN, SERVICES}
+    own = {AGGREGATOR, LAN, SERVICES, *also_taken}
+    taken = set(own)
     for node in scenario.nodes:
         if node.id in taken:
-            what = "is used by the network itself" if node.id in (AGGREGATOR, LAN, SERVICES) else "is used twice"
+            what = "is used by the network itself" if node.id in own else "is used twice"
             problems.append(_problem(f"the node id {node.id!r} {what}", node.source))
         elif "--" in node.id or "/" in node.id or node.id.endswith((".router", ".switch")):
             problems.append(
