@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -23,6 +22,8 @@ def changed(impairment: Impairment, changes: Mapping[str, Any]) -> Impairment:
     values = dict(changes)
     for name in values:
         if name not in _FIELDS:
+            import difflib  # not needed in a network process that makes no mistakes
+
             near = difflib.get_close_matches(name, _FIELDS, 1)
             raise ValueError(f"unknown impairment {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
     if isinstance(values.get("burst"), Mapping):

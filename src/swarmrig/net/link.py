@@ -2,13 +2,13 @@
 
 What happens to a frame depends on nothing but (seed, link, direction), its ordinal, the send times and the
 impairment in force. Every frame owns one 32-bit word of randomness per kind of impairment, used or not; the words of
-256 frames at a time come from one `random.Random` seeded by the hash of (seed, link, direction, block number), so
-turning one impairment on does not move the others, and a generator can be set to any frame without a replay.
+256 frames at a time come from one `random.Random` seeded with (seed, link, direction, block number) as bytes, which
+Python hashes with SHA-512; so turning one impairment on does not move the others, and no frame needs a replay of
+those before it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
 import struct
@@ -290,8 +290,7 @@ class Direction:
         """Have the words of the current block at hand."""
         block = self._base // BLOCK
         if block != self._block:
-            digest = hashlib.blake2b(b"%b\0%d" % (self._key, block), digest_size=16).digest()
-            bits = random.Random(int.from_bytes(digest, "little")).getrandbits(BLOCK * _KINDS * 32)
+            bits = random.Random(b"%b\0%d" % (self._key, block)).getrandbits(BLOCK * _KINDS * 32)
             self._draws = bits.to_bytes(BLOCK * _KINDS * 4, "little")
             self._block = block
 
