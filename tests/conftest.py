@@ -62,7 +62,8 @@ def nothing_left_behind(request, places):
             time.sleep(0.01)
     if found:
         for pid in set(probe.children(os.getpid())) - before[0]:
-            probe.kill(pid)
+            for below in (pid, *probe.descendants(pid)):
+                probe.kill(below)
         pytest.fail("left behind:\n  " + "\n  ".join(found), pytrace=False)
 
 
