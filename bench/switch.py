@@ -27,8 +27,11 @@ from swarmrig.net.control import MessageBuffer, encode
 from swarmrig.net.plan_file import dump_plan
 
 SIZE = 200
-SECONDS = 3.0
-ROUNDS = 3
+SECONDS = 1.5
+ROUNDS = 5
+HALF = 30_000
+"""Frames a second: half of what one loop must carry."""
+PEER = "vde_switch+wirefilter"
 IMPAIRMENT = Impairment(
     latency_ns=1_000_000, jitter_ns=200_000, loss=0.001, duplicate=0.001, reorder=0.001, corrupt=0.001
 )
@@ -62,32 +65,41 @@ class Load:
 
 
 def run() -> None:
-    """Print the figures."""
+    """Print the figures: the best of some rounds of each side, taken in turns."""
+    peer_is_here = bool(shutil.which("vde_switch") and shutil.which("wirefilter"))
+    if not peer_is_here:
+        print("switch: vde_switch and wirefilter are not installed (Debian: vde2): no ratio")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         generator = _compile(directory)
-        best = max((_ours(generator, directory, 0) for _ in range(ROUNDS)), key=lambda load: load.frames_per_s)
-        cheapest = best.cpu_us
-        print(
-            f"switch: flat out {best.frames_per_s / 1000:.1f}k frames/s in one loop, {best.cpu_us:.2f} us CPU a frame "
-            f"(capacity of a whole core: {1000 / cheapest:.1f}k frames/s), impairment + 2 captures, {SIZE} B"
-        )
-        rate = 30_000
-        half = _ours(generator, directory, rate)
-        print(
-            f"switch: at {rate // 1000}k frames/s {half.cpu_us:.2f} us CPU a frame, {half.overruns} overruns, "
-            f"{half.lost:.2%} lost (modelled: {IMPAIRMENT.loss - IMPAIRMENT.duplicate:.2%})"
-        )
-        if not (shutil.which("vde_switch") and shutil.which("wirefilter")):
-            print("switch: vde_switch and wirefilter are not installed (Debian: vde2): no ratio")
-            return
-        for load, offered in ((_ours(generator, directory, rate), rate), (best, 0)):
-            peer = _vde(generator, directory, offered)
-            what = f"{offered // 1000}k frames/s offered" if offered else "flat out"
-            print(
-                f"switch: {what}: {load.cpu_us:.2f} against {peer.cpu_us:.2f} us CPU a frame delivered, lost "
-                f"{load.lost:.1%} against {peer.lost:.1%}, ratio vs vde_switch+wirefilter = {peer.cpu_us / load.cpu_us:.2f}"
-            )
+        for what, rate in (("flat out", 0), (f"{HALF // 1000}k frames/s offered", HALF)):
+            ours: list[Load] = []
+            peers: list[Load] = []
+            for _ in range(ROUNDS):
+                ours.append(_ours(generator, directory, rate))
+                if peer_is_here:
+                    peers.append(_vde(generator, directory, rate))
+            _print_load(what, "swarmrig", ours)
+            if peers:
+                _print_load(what, PEER, peers)
+                _print_ratios(what, ours, peers)
+
+
+def _print_load(what: str, who: str, loads: list[Load]) -> None:
+    cheapest = min(loads, key=lambda load: load.cpu_us)
+    fastest = max(loads, key=lambda load: load.frames_per_s)
+    overruns = f", {sum(load.overruns for load in loads)} overruns" if who != PEER else ""
+    print(
+        f"switch: {what}: {who}: {fastest.frames_per_s / 1000:.1f}k frames/s delivered, {cheapest.cpu_us:.2f} us CPU "
+        f"a frame ({1000 / cheapest.cpu_us:.0f}k frames/s for a whole core), {cheapest.lost:.2%} lost{overruns}"
+    )
+
+
+def _print_ratios(what: str, ours: list[Load], peers: list[Load]) -> None:
+    speed = max(load.frames_per_s for load in ours) / max(load.frames_per_s for load in peers)
+    cost = min(load.cpu_us for load in peers) / min(load.cpu_us for load in ours)
+    print(f"switch: {what}: frames/s delivered, ratio vs {PEER} = {speed:.2f}")
+    print(f"switch: {what}: frames delivered per CPU second, ratio vs {PEER} = {cost:.2f}")
 
 
 def _compile(directory: Path) -> Path:
