@@ -36,6 +36,9 @@ class Fault(Protocol):
 
     A fault is proved by facts that come from outside the injector: `observe` is fed like a check and calls
     `context.emit(OBSERVED …)` once its effect was seen, `HEAL_OBSERVED` once its end was.
+
+    A fault that changes links says so by a class attribute `changes_links = True`; then a plan whose network cannot
+    do that is refused before launch.
     """
 
     params_model: ClassVar[Any]

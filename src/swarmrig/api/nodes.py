@@ -64,8 +64,8 @@ class LaunchContext:
     directory: Path
     """The node's own directory in the run directory, mode 0700: console.log, stderr.log, argv, flash.bin."""
     port_fd: int | None
-    """The node's end of its network attachment (PortKind PACKET, STREAM or TAP); the backend passes it to
-    its process and closes it afterwards."""
+    """The node's end of its network attachment (PortKind PACKET, STREAM or TAP), or a pipe for the dump of its
+    traffic (USER); the backend passes it to its process and closes it afterwards."""
     spawner: Any
     """`swarmrig.proc.Spawner`: the only way to start a process."""
     now_ns: Callable[[], int]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from swarmrig.api import NodePlan
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import Scenario
-from swarmrig.net.topology import plan_network
+from swarmrig.net.modes import wires_of
 from swarmrig.plugins import Registry
 from swarmrig.runtime.plan import plan_wiring
 
 
 def bare_network(scenario: Scenario) -> NetworkPlan:
     """The network that a run would have: addresses and links do not depend on what the nodes execute."""
-    return plan_network(scenario, [NodePlan(spec, command=()) for spec in scenario.nodes])
+    return wires_of(scenario).plan(scenario, [NodePlan(spec, command=()) for spec in scenario.nodes])
 
 
 def check_wiring(scenario: Scenario, registry: Registry) -> None:

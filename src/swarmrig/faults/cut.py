@@ -39,6 +39,7 @@ class Cut:
 
     params_model: ClassVar[type[BaseModel]] = CutParams
     needs: ClassVar[frozenset[str]] = frozenset()
+    changes_links: ClassVar[bool] = True
 
     def __init__(self, spec: FaultSpec, context: FaultContext) -> None:
         self._spec = spec

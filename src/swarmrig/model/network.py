@@ -70,6 +70,7 @@ class PortKind(StrEnum):
     STREAM = "stream"  # SOCK_STREAM file descriptor, u32 big-endian length before each frame
     TAP = "tap"  # a TAP interface's file descriptor
     PYTHON = "python"  # a Python node hosted by the engine's driver
+    USER = "user"  # its emulator's own NAT; the descriptor takes a dump of what the guest sends and receives
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from swarmrig.api import LaunchContext, Node, NodePlan
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.facts import NodeChange, NodeState
 from swarmrig.model.network import PortKind
-from swarmrig.net.fabric import Fabric
+from swarmrig.net.modes import Network
 from swarmrig.runtime.clock import RunClock
 from swarmrig.runtime.directory import RunDirectory
 from swarmrig.runtime.plan import RunPlan
@@ -24,7 +24,7 @@ class Fleet:
     """Running nodes by id. `ended` is set once no node runs any more, or one failed to start."""
 
     def __init__(
-        self, plan: RunPlan, directory: RunDirectory, fabric: Fabric, spawner: Any, clock: RunClock, recorder: Recorder
+        self, plan: RunPlan, directory: RunDirectory, fabric: Network, spawner: Any, clock: RunClock, recorder: Recorder
     ) -> None:
         self._plan = plan
         self._directory = directory
@@ -146,7 +146,7 @@ class Fleet:
 
 @asynccontextmanager
 async def launched(
-    plan: RunPlan, directory: RunDirectory, fabric: Fabric, spawner: Any, clock: RunClock, recorder: Recorder
+    plan: RunPlan, directory: RunDirectory, fabric: Network, spawner: Any, clock: RunClock, recorder: Recorder
 ) -> AsyncIterator[Fleet]:
     """Start all nodes; on leaving, all have ended."""
     fleet = Fleet(plan, directory, fabric, spawner, clock, recorder)

@@ -10,7 +10,8 @@ from swarmrig.api import CheckContext, NodePlan
 from swarmrig.errors import HostError, NodeError, Problem, ScenarioError
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import CheckSpec, FaultSpec, NodeSpec, Scenario, SourceRef, TimeMode
-from swarmrig.net.topology import AGGREGATOR, plan_network
+from swarmrig.net.modes import Wires, wires_of
+from swarmrig.net.topology import AGGREGATOR
 from swarmrig.plugins import Registry
 
 
@@ -52,17 +53,22 @@ class RunPlan:
 
 
 def target_ip(scenario: Scenario, network: NetworkPlan, node: str) -> str:
-    """Where the frames of a node go: to the hub, or, from the hub itself and without one, to the aggregator."""
+    """Where the frames of a node go: to the hub; from the hub itself, without one, and where nodes cannot reach each
+    other, to the aggregator."""
     hub = scenario.coordinator
-    return network.device(AGGREGATOR if hub is None or hub.id == node else hub.id).ip
+    if hub is None or hub.id == node or not wires_of(scenario).joins_nodes:
+        return network.device(AGGREGATOR).ip
+    return network.device(hub.id).ip
 
 
 async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
     """Plan a run. Raises ScenarioError or HostError with everything that stands in the way."""
     _refuse_virtual_time(scenario)
+    wires = wires_of(scenario)
     backends = {kind: registry.node(kind)() for kind in dict.fromkeys(node.kind for node in scenario.nodes)}
     nodes = await _plan_nodes(scenario, backends)
-    network = plan_network(scenario, nodes)
+    _refuse_foreign_ports(scenario, wires, nodes)
+    network = wires.plan(scenario, nodes)
     faults, checks = plan_wiring(scenario, network, registry, nodes)
     return RunPlan(
         scenario=scenario,
@@ -73,7 +79,11 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
         faults=faults,
         tier="scheduled",
         reasons=("real time: the network and the nodes run on this machine's clock",),
-        warnings=(*scenario.warnings, *(f"{node.spec.id}: {text}" for node in nodes for text in node.warnings)),
+        warnings=(
+            *scenario.warnings,
+            *wires.warnings(scenario),
+            *(f"{node.spec.id}: {text}" for node in nodes for text in node.warnings),
+        ),
     )
 
 
@@ -106,7 +116,7 @@ def plan_wiring(
     for spec in scenario.faults:
         factory = registry.fault(spec.kind)
         try:
-            faults.append(PlannedFault(spec, factory, factory.resolve(spec, scenario, network)))
+            faults.append(PlannedFault(spec, factory, _resolve_fault(spec, factory, scenario, network)))
         except ValueError as error:
             problems.append(_problem(f"fault {spec.kind}: {error}", spec.source, None))
             continue
@@ -127,6 +137,13 @@ def _nothing_to_resolve(params: Mapping[str, Any], context: CheckContext) -> Non
     """Most checks name nothing but nodes, which the scenario has checked."""
 
 
+def _resolve_fault(spec: FaultSpec, factory: Any, scenario: Scenario, network: NetworkPlan) -> str:
+    """What a fault will do, in one line. ValueError when it cannot, in this network."""
+    if getattr(factory, "changes_links", False) and not wires_of(scenario).changes_links:
+        raise ValueError(f"the links of a network of mode {scenario.network.mode} cannot be changed")
+    return str(factory.resolve(spec, scenario, network))
+
+
 def _missing_capabilities(spec: FaultSpec, factory: Any, nodes: Sequence[NodePlan]) -> list[Problem]:
     named = {str(value) for value in spec.params.values() if isinstance(value, str)}
     return [
@@ -139,6 +156,19 @@ def _missing_capabilities(spec: FaultSpec, factory: Any, nodes: Sequence[NodePla
         if node.spec.id in named
         for capability in sorted(factory.needs - node.capabilities)
     ]
+
+
+def _refuse_foreign_ports(scenario: Scenario, wires: Wires, nodes: tuple[NodePlan, ...]) -> None:
+    """Nodes that cannot be attached to this kind of network."""
+    mode = scenario.network.mode
+    problems = [
+        _problem(f"node {node.spec.id}: kind {node.spec.kind} cannot be part of a network of mode {mode}", source, None)
+        for node in nodes
+        if node.port not in wires.ports
+        for source in (node.spec.source,)
+    ]
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _refuse_virtual_time(scenario: Scenario) -> None:

@@ -16,7 +16,7 @@ from swarmrig.errors import HostError
 from swarmrig.model.record import LinkRecord, RunRecord
 from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED
 from swarmrig.net.evidence import FrameTail
-from swarmrig.net.fabric import Fabric, open_fabric
+from swarmrig.net.modes import Network, wires_of
 from swarmrig.net.topology import AGGREGATOR
 from swarmrig.proc import LeftoverError, RunScope, Spawner, open_spawner
 from swarmrig.runtime.clock import RunClock
@@ -125,7 +125,8 @@ class _Conductor:
     ) -> Schedule:
         plan, net = self._plan, self._directory.net
         recorder.event("rig", "run.started", {"name": plan.scenario.name, "run": self._directory.id})
-        async with open_fabric(plan.network, directory=net, spawner=spawner, start_ns=clock.start_ns) as fabric:
+        open_network = wires_of(plan.scenario).open
+        async with open_network(plan.network, directory=net, spawner=spawner, start_ns=clock.start_ns) as fabric:
             tail = FrameTail(plan.network, net)
             async with launched(plan, self._directory, fabric, spawner, clock, recorder) as fleet:
                 schedule = Schedule(plan, clock, fabric, fleet.nodes, recorder.observe)
@@ -142,7 +143,7 @@ class _Conductor:
             recorder.warning("flash", f"read back differs: {difference}")
         return schedule
 
-    async def _stop(self, fleet: Fleet, fabric: Fabric, recorder: Recorder, hosted: HostedNodes) -> None:
+    async def _stop(self, fleet: Fleet, fabric: Network, recorder: Recorder, hosted: HostedNodes) -> None:
         """Stop the nodes, let the network run dry, and take its counts; without a network, just stop the nodes."""
         try:
             await fleet.stop(fabric.settle)
@@ -157,7 +158,7 @@ class _Conductor:
         recorder: Recorder,
         clock: RunClock,
         log: EventLog,
-        fabric: Fabric,
+        fabric: Network,
         fleet: Fleet,
         schedule: Schedule,
         tail: FrameTail,
@@ -225,13 +226,13 @@ class _Conductor:
         )
 
 
-async def _report_fabric_death(fabric: Fabric, recorder: Recorder, fleet: Fleet) -> None:
+async def _report_fabric_death(fabric: Network, recorder: Recorder, fleet: Fleet) -> None:
     status = await fabric.wait_exited()
     recorder.failure("net", f"the network process ended by itself: {status}")
     fleet.ended.set()
 
 
-async def _follow_hosted(fabric: Fabric, hosted: HostedNodes) -> None:
+async def _follow_hosted(fabric: Network, hosted: HostedNodes) -> None:
     """Ask again and again; once the network is gone, its death has been reported already."""
     with suppress(HostError):
         while True:

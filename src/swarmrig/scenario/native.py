@@ -106,7 +106,11 @@ class NetworkEntry(Section):
     )
     link: LinkOptions = Field(LinkOptions.model_validate({}), description="Every link, unless `links` says more.")
     links: tuple[LinkEntry, ...] = Field((), description="Single links, or all links of a custom topology.")
-    mode: NetworkMode = Field(NetworkMode.FABRIC, description="`fabric` is the rig's own network and needs no root.")
+    mode: NetworkMode = Field(
+        NetworkMode.FABRIC,
+        description="`fabric`: the rig's own network, which needs no root. `bridge`: the same, with this host in it. "
+        "`user`: each QEMU node alone behind its emulator's NAT, as a last resort.",
+    )
 
 
 class FlashPartEntry(Section):

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 from swarmrig.model.network import GilbertElliott, Impairment
-from swarmrig.model.scenario import LinkSpec, NetworkSpec, NodeSpec, Role, Topology
+from swarmrig.model.scenario import LinkSpec, NetworkMode, NetworkSpec, NodeSpec, Role, Topology
 from swarmrig.scenario.explain import checked
 from swarmrig.scenario.fleet import Fleet
 from swarmrig.scenario.native import LinkEntry, LinkOptions, NetworkEntry
@@ -41,7 +41,9 @@ def read_network(tree: Tree | None, fleet: Fleet, problems: Problems) -> Network
     hub = _hub(entry, table, fleet, problems)
     known = [link for link in given if _ends_exist(link, entry.topology, fleet, problems)]
     _refuse_repeated(known, problems)
-    if _is_read(entry, table):
+    if entry.mode is NetworkMode.USER:
+        _refuse_wires(entry, given, table, problems)
+    elif _is_read(entry, table):
         _refuse_too_few(entry.topology, fleet, table, problems)
         complete = complete and len(known) == len(given)
         _check_shape(entry.topology, hub, known, complete, fleet, table, problems)
@@ -58,6 +60,17 @@ def _is_read(entry: NetworkEntry, table: Table) -> bool:
     """False when the topology is not what the file says, because that is none: then nothing follows from it."""
     given = table.get("topology")
     return given is None or is_null(given) or (isinstance(given, Scalar) and given.value == entry.topology.value)
+
+
+def _refuse_wires(entry: NetworkEntry, given: Sequence[_Given], table: Table, problems: Problems) -> None:
+    """In mode user nothing joins nodes, so whatever shape is said is not built."""
+    hint = "use `mode: fabric`, which needs no privileges either"
+    if impairment(entry.link) != Impairment():
+        problems.add(table.place("link"), "link: a network of mode user has no links that could be impaired", hint)
+    for link in given:
+        a, b = link.entry.between
+        message = f"links: a network of mode user has no link between {shorten(a)} and {shorten(b)}"
+        problems.add(link.mark, message, hint)
 
 
 def _check_shape(

@@ -18,7 +18,15 @@ from swarmrig.errors import HostError, NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.nodes.console import open_console
-from swarmrig.nodes.qemu.command import CONSOLE_FD, MEMORY_FD, MONITOR_FD, NETWORK_FD, command_template, fill_in
+from swarmrig.nodes.qemu.command import (
+    CONSOLE_FD,
+    MEMORY_FD,
+    MONITOR_FD,
+    NETWORK_FD,
+    command_template,
+    fill_in,
+    forward_rule,
+)
 from swarmrig.nodes.qemu.machines import MACHINES, MIB, Machine, Storage
 from swarmrig.nodes.qemu.memory import GuestMemory
 from swarmrig.nodes.qemu.monitor import greeted, open_monitor
@@ -44,14 +52,15 @@ class QemuBackend:
     options_model: ClassVar[type[QemuOptions]] = QemuOptions
     machines: ClassVar[Mapping[str, Machine]] = MACHINES
 
-    async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:  # noqa: ARG002 - the contract's
+    async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
         """Check files, architectures, flash and emulator, and say what will be executed."""
         setup = resolve(spec, self.machines)
+        forward = forward_rule(scenario, spec.number)
         dhcp = setup.options.dhcp if setup.options.dhcp is not None else setup.machine.dhcp
         return NodePlan(
             spec=spec,
-            command=command_template(setup),
-            port=PortKind.PACKET,
+            command=command_template(setup, forward),
+            port=PortKind.PACKET if forward is None else PortKind.USER,
             memory_bytes=(setup.options.memory or setup.machine.memory_bytes) + EMULATOR_OVERHEAD,
             capabilities=_capabilities(setup),
             warnings=tuple(_warnings(setup)),
@@ -72,7 +81,8 @@ class QemuBackend:
                 _require(setup.image)
                 check_loadable(plan.spec, setup.image, setup.architecture)
             await anyio.to_thread.run_sync(provision, setup, plan, context)
-            async with _running(setup, command_template(setup), context, port) as node:
+            command = command_template(setup, forward_rule(context.scenario, plan.spec.number))
+            async with _running(setup, command, context, port) as node:
                 yield node
 
     def read_back(self, plan: NodePlan, context: LaunchContext) -> Sequence[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from swarmrig.model.scenario import NetworkMode, Scenario
+from swarmrig.net.usermode import LISTEN_IP, forwarded_port
 from swarmrig.nodes.qemu.machines import MIB, Storage
 from swarmrig.nodes.qemu.setup import Setup
 
@@ -19,8 +21,8 @@ MEMORY_FD = 5
 NETWORK_FD = 6
 
 
-def command_template(setup: Setup) -> tuple[str, ...]:
-    """The exact command, but for what only launch knows."""
+def command_template(setup: Setup, forward: str | None = None) -> tuple[str, ...]:
+    """The exact command, but for what only launch knows. `forward`: see `forward_rule`."""
     return (
         plain(str(setup.emulator)),
         *("-nodefaults", "-no-user-config", "-display", "none"),
@@ -29,9 +31,16 @@ def command_template(setup: Setup) -> tuple[str, ...]:
         *_image(setup),
         *_storage(setup),
         *_descriptors(setup),
-        *_network(setup),
+        *_network(setup, forward),
         *(plain(word) for word in setup.options.args),
     )
+
+
+def forward_rule(scenario: Scenario, number: int) -> str | None:
+    """How QEMU's own NAT, when it is the network, forwards a port of the host to node `number`; else None."""
+    if scenario.network.mode is not NetworkMode.USER:
+        return None
+    return f"udp:{LISTEN_IP}:{forwarded_port(scenario, number)}-:{scenario.aggregator_port}"
 
 
 def fill_in(template: tuple[str, ...], *, mac: str, flash: Path, efuse: Path) -> list[str]:
@@ -107,10 +116,14 @@ def _descriptors(setup: Setup) -> Iterator[str]:
         )
 
 
-def _network(setup: Setup) -> Iterator[str]:
+def _network(setup: Setup, forward: str | None) -> Iterator[str]:
     if setup.nic is None:
         return
-    yield from ("-netdev", f"dgram,id=net,local.type=fd,local.str={NETWORK_FD}")
+    if forward is None:
+        yield from ("-netdev", f"dgram,id=net,local.type=fd,local.str={NETWORK_FD}")
+    else:  # as in the rig's own network, nobody advertises IPv6
+        yield from ("-netdev", f"user,id=net,ipv6=off,hostfwd={forward}")
+        yield from ("-object", f"filter-dump,id=dump,netdev=net,file=/proc/self/fd/{NETWORK_FD}")
     if setup.nic.onboard:
         yield from ("-net", f"nic,netdev=net,model={setup.nic.model},macaddr={{mac}}")
     else:
