@@ -24,6 +24,7 @@ uint32_t hal_busy_basis_points(void);
 
 /* ---- console ---- */
 
+/* Queues the text, at most 512 bytes; it leaves as the line takes it. */
 void hal_uart_write(const char *text, size_t length);
 
 /* The next received byte, or -1. */

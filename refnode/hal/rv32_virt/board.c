@@ -66,6 +66,7 @@ static void serve_interrupt(void) {
 }
 
 void hal_wait_until(uint64_t deadline_us) {
+  uart_pump();
   uint64_t before = ticks();
   uint64_t deadline = deadline_us > UINT64_MAX / TICKS_PER_US ? UINT64_MAX : deadline_us * TICKS_PER_US;
   if (deadline <= before) {
@@ -96,6 +97,7 @@ enum hal_reset_cause hal_reset_cause(void) {
 void hal_reset(void) {
   __retained.magic = RETAINED_MAGIC;
   __retained.cause = HAL_RESET_SOFTWARE;
+  uart_flush();
   write32(TEST_BASE, 0x7777);
   for (;;) {
     __asm__ volatile("wfi");

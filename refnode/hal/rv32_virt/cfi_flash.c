@@ -7,9 +7,12 @@ const uint8_t *const hal_flash = (const uint8_t *)FLASH1_BASE;
 const size_t hal_flash_size = FLASH1_SIZE;
 
 enum {
-  READ_ARRAY = 0x00ff00ff, PROGRAM = 0x00400040, ERASE = 0x00200020, CONFIRM = 0x00d000d0,
+  READ_ARRAY = 0x00ff00ff, PROGRAM = 0x00400040, BUFFERED_PROGRAM = 0x00e800e8, ERASE = 0x00200020, CONFIRM = 0x00d000d0,
   CLEAR_STATUS = 0x00500050, STATUS_READY = 0x00800080, STATUS_ERRORS = 0x003a003a,
 };
+
+/* Words that one buffered program command takes at most: 2 KiB, half of what the two devices' CFI tables allow. */
+enum { BLOCK_WORDS = 512, SECTOR_WORDS = FLASH_SECTOR / 4 };
 
 extern uint32_t __sector_buffer[FLASH_SECTOR / 4];
 
@@ -36,31 +39,50 @@ static bool erase_sector(uintptr_t address) {
   return finish(address);
 }
 
-static bool rewrite_sector(uintptr_t sector, uint32_t index, uint32_t word) {
-  for (uint32_t i = 0; i < FLASH_SECTOR / 4; i++) {
-    __sector_buffer[i] = read32(sector + 4 * i);
+static bool is_erased(const uint32_t *words) {
+  for (uint32_t i = 0; i < BLOCK_WORDS; i++) {
+    if (words[i] != UINT32_MAX) {
+      return false;
+    }
   }
-  __sector_buffer[index] = word;
+  return true;
+}
+
+static bool program_block(uintptr_t address, const uint32_t *words) {
+  write32(address, BUFFERED_PROGRAM);
+  write32(address, (BLOCK_WORDS - 1) << 16 | (BLOCK_WORDS - 1)); /* the count, for both devices */
+  for (uint32_t i = 0; i < BLOCK_WORDS; i++) {
+    write32(address + 4 * i, words[i]);
+  }
+  write32(address, CONFIRM);
+  return finish(address);
+}
+
+static bool rewrite_sector(uintptr_t sector) {
   bool good = erase_sector(sector);
-  for (uint32_t i = 0; i < FLASH_SECTOR / 4; i++) {
-    if (__sector_buffer[i] != UINT32_MAX) {
-      good &= program_word(sector + 4 * i, __sector_buffer[i]);
+  for (uint32_t i = 0; i < SECTOR_WORDS; i += BLOCK_WORDS) {
+    if (!is_erased(__sector_buffer + i)) {
+      good &= program_block(sector + 4 * i, __sector_buffer + i);
     }
   }
   return good;
 }
 
-static bool write_word(uint32_t offset, uint32_t word) {
-  uintptr_t address = FLASH1_BASE + offset;
-  uint32_t old = read32(address);
-  if (old == word) {
-    return true;
+/* Bring a sector to what the buffer says, by programming alone if no bit has to rise. */
+static bool update_sector(uintptr_t sector) {
+  for (uint32_t i = 0; i < SECTOR_WORDS; i++) {
+    uint32_t old = read32(sector + 4 * i);
+    if ((old & __sector_buffer[i]) != __sector_buffer[i]) {
+      return rewrite_sector(sector);
+    }
   }
-  if ((old & word) == word) {
-    return program_word(address, word);
+  bool good = true;
+  for (uint32_t i = 0; i < SECTOR_WORDS; i++) {
+    if (read32(sector + 4 * i) != __sector_buffer[i]) {
+      good &= program_word(sector + 4 * i, __sector_buffer[i]);
+    }
   }
-  uint32_t in_sector = offset % FLASH_SECTOR;
-  return rewrite_sector(address - in_sector, in_sector / 4, word);
+  return good;
 }
 
 bool hal_flash_write(uint32_t offset, const uint8_t *data, size_t length) {
@@ -69,13 +91,15 @@ bool hal_flash_write(uint32_t offset, const uint8_t *data, size_t length) {
   }
   bool good = true;
   while (length) {
-    uint32_t base = offset & ~3u;
-    uint32_t word = read32(FLASH1_BASE + base);
-    for (; length && (offset & ~3u) == base; offset++, length--, data++) {
-      uint32_t shift = 8 * (offset & 3u);
-      word = (word & ~(0xffu << shift)) | (uint32_t)*data << shift;
+    uint32_t within = offset % FLASH_SECTOR;
+    uintptr_t sector = FLASH1_BASE + offset - within;
+    for (uint32_t i = 0; i < SECTOR_WORDS; i++) {
+      __sector_buffer[i] = read32(sector + 4 * i);
     }
-    good &= write_word(base, word);
+    for (; length && within < FLASH_SECTOR; within++, offset++, length--) {
+      ((uint8_t *)__sector_buffer)[within] = *data++;
+    }
+    good &= update_sector(sector);
   }
   return good;
 }
