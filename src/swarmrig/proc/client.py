@@ -57,6 +57,7 @@ class Client:
         self._sending = anyio.Lock()
         self._number = 0
         self._parted = False
+        self._killed: list[str] = []
         self._ended = self._loop.create_future()
         self._hello: asyncio.Future[None] = self._loop.create_future()
         self._pidfd = os.pidfd_open(process.pid)
@@ -120,7 +121,7 @@ class Client:
     async def _rescue(self) -> None:
         self._lose()
         if self.place:
-            await anyio.to_thread.run_sync(rescue.end_of_run, self.scope, self.place, dict(self.spawned))
+            await anyio.to_thread.run_sync(rescue.end_of_run, self.scope, self.place, dict(self.spawned), self._killed)
 
     def _close(self) -> None:
         self._loop.remove_reader(self._sock.fileno())
@@ -227,7 +228,7 @@ class Client:
         if self.lost or self._parted:
             return
         self.lost = self._loss()
-        rescue.kill_groups(self.spawned)
+        self._killed = rescue.kill_groups(self.spawned)
         for future in (self._hello, *self._answers.values(), *self._exits.values()):
             _fail(future, self.lost)
         self.on_lost()

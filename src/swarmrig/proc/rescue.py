@@ -33,18 +33,26 @@ def subreaper() -> Iterator[None]:
             probe.be_subreaper(_was_subreaper)
 
 
-def kill_groups(spawned: Mapping[int, int]) -> None:
-    """SIGKILL the process group of every known process, at once."""
+def kill_groups(spawned: Mapping[int, int]) -> list[str]:
+    """SIGKILL the process group of every known process, at once; returns who was there, for people."""
+    killed = []
     for pid, start in spawned.items():
+        if probe.is_running(pid, start):
+            killed.append(f"{pid} ({probe.command(pid)})")
         if probe.start_time(pid) == start:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
+    return killed
 
 
-def end_of_run(scope: RunScope, place: Place, spawned: Mapping[int, int]) -> None:
-    """Kill, reap and remove everything of the run; leaves `aborted.json` in the run directory. Blocks ≤ 2 s."""
+def end_of_run(scope: RunScope, place: Place, spawned: Mapping[int, int], killed: list[str]) -> None:
+    """Kill, reap and remove everything of the run; leaves `aborted.json` in the run directory. Blocks ≤ 2 s.
+
+    `killed` is what `kill_groups` has said.
+    """
     began = time.monotonic()
     removed = sweep.Removed()
+    removed.processes += killed
     records = sweep.read_journal(place.journal_path)
     known = {**sweep.journalled_processes(records), **spawned}
     mine: set[int] = set()
