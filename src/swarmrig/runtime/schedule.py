@@ -11,7 +11,7 @@ from swarmrig.api import FaultContext
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.facts import Fact, FaultChange, FaultStage
 from swarmrig.model.units import NS_PER_S, format_duration
-from swarmrig.model.verdict import CheckResult, Judgement, Outcome
+from swarmrig.model.verdict import CheckResult, Evidence, Judgement, Outcome
 from swarmrig.runtime.clock import RunClock
 from swarmrig.runtime.plan import PlannedFault, RunPlan
 from swarmrig.runtime.verdict import FAULT
@@ -24,6 +24,7 @@ class ScheduledFault:
         self.spec = planned.spec
         self.description = planned.description
         self.stages: list[tuple[FaultStage, int]] = []
+        self.evidence: list[Evidence] = []
         self.done = False
         self.error: str | None = None
         self._fault = planned.factory(planned.spec, context)
@@ -55,7 +56,8 @@ class ScheduledFault:
         else:
             proved, reason = self._fault.proved()
         label = f"fault {self.spec.id}: {self.description}"
-        return CheckResult(FAULT, label, Judgement(Outcome.PASS if proved else Outcome.FAIL, reason))
+        outcome = Outcome.PASS if proved else Outcome.FAIL
+        return CheckResult(FAULT, label, Judgement(outcome, reason, tuple(self.evidence)))
 
     def as_json(self) -> Mapping[str, Any]:
         judgement = self.result().judgement
@@ -114,6 +116,8 @@ class Schedule:
         def emit(stage: FaultStage, data: Mapping[str, Any]) -> None:
             t_ns = int(data.get("t_ns", clock.now_ns()))
             scheduled.stages.append((stage, t_ns))
+            if "capture" in data:
+                scheduled.evidence.append(Evidence(data["capture"], frame=data.get("frame"), note=stage.value))
             on_change(FaultChange(t_ns, planned.spec.id, planned.spec.kind, stage, data))
 
         context = FaultContext(plan.scenario, plan.network, links, nodes, clock.now_ns, emit)
