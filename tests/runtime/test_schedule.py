@@ -1,0 +1,113 @@
+import anyio
+import pytest
+
+from swarmrig.errors import HostError
+from swarmrig.model.facts import FaultStage
+from swarmrig.model.network import NetworkPlan
+from swarmrig.model.scenario import FaultSpec, NetworkSpec, NodeSpec, Scenario, TimeMode
+from swarmrig.model.verdict import Outcome
+from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.plan import PlannedFault, RunPlan
+from swarmrig.runtime.schedule import Schedule
+
+MS = 1_000_000
+
+
+class Recording:
+    """A fault that works: it sees its own effect."""
+
+    def __init__(self, spec, context):
+        self.spec, self.context, self.calls = spec, context, []
+
+    async def inject(self):
+        self.context.emit(FaultStage.INJECTED, {})
+        self.context.emit(FaultStage.OBSERVED, {"capture": "net/x.pcapng", "frame": 7, "t_ns": 42})
+
+    async def heal(self):
+        self.context.emit(FaultStage.HEALED, {})
+
+    def observe(self, fact):
+        self.calls.append(fact)
+
+    def proved(self):
+        return True, "seen"
+
+
+class Unseen(Recording):
+    """A fault whose effect nobody saw."""
+
+    def proved(self):
+        return False, "no frame tried to cross"
+
+
+class Refused(Recording):
+    async def inject(self):
+        raise HostError("the network is gone")
+
+
+def schedule(factory, at_ns=0, for_ns=MS):
+    spec = FaultSpec("f-1", "cut", at_ns, for_ns, {})
+    nodes = (NodeSpec("a", 0),)
+    scenario = Scenario("s", 10**9, 0, TimeMode.REAL, NetworkSpec(), nodes, faults=(spec,))
+    planned = (PlannedFault(spec, factory, "cut it"),)
+    plan = RunPlan(scenario, NetworkPlan(0, (), ()), (), {}, (), planned, "scheduled", (), ())
+    changes = []
+    return Schedule(plan, RunClock.starting_now(), None, {}, changes.append), changes
+
+
+def live(made):
+    anyio.run(made.live)
+
+
+def test_stages_come_in_order_and_proof_has_evidence():
+    made, changes = schedule(Recording)
+    assert not made.healed
+    live(made)
+    assert made.healed and made.proved
+    assert [change.stage for change in changes] == [FaultStage.INJECTED, FaultStage.OBSERVED, FaultStage.HEALED]
+    (result,) = [fault.result() for fault in made.faults]
+    assert result.judgement.outcome is Outcome.PASS
+    assert [str(evidence) for evidence in result.judgement.evidence] == ["net/x.pcapng#7 (observed)"]
+    assert made.faults[0].as_json()["stages"][1] == {"stage": "observed", "t_ns": 42}
+
+
+def test_a_fault_that_nobody_saw_fails():
+    made, _ = schedule(Unseen)
+    live(made)
+    assert made.healed and not made.proved
+    assert made.faults[0].result().judgement.outcome is Outcome.FAIL
+
+
+def test_a_fault_that_could_not_be_injected_fails_with_the_reason():
+    made, _ = schedule(Refused)
+    live(made)
+    judgement = made.faults[0].result().judgement
+    assert (judgement.outcome, judgement.message) == (Outcome.FAIL, "the network is gone")
+
+
+def test_a_fault_that_was_never_due_fails():
+    made, _ = schedule(Recording, at_ns=3600 * 10**9)
+    judgement = made.faults[0].result().judgement
+    assert judgement.outcome is Outcome.FAIL
+    assert "before it was injected" in judgement.message
+
+
+def test_a_fault_for_good_is_not_healed():
+    made, changes = schedule(Recording, for_ns=None)
+    live(made)
+    assert FaultStage.HEALED not in [change.stage for change in changes]
+    assert made.healed
+
+
+@pytest.mark.parametrize("for_ns", [3600 * 10**9])
+def test_a_cancelled_schedule_heals_what_is_injected(for_ns):
+    made, changes = schedule(Recording, for_ns=for_ns)
+
+    async def cut_short():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(made.live)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+
+    anyio.run(cut_short)
+    assert changes[-1].stage is FaultStage.HEALED
