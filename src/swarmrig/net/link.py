@@ -72,9 +72,9 @@ class Direction:
     """
 
     __slots__ = (
-        "_agenda", "_bad", "_base", "_block", "_busy_until", "_deliver", "_draws", "_heap", "_index",
-        "_instant", "_jitter", "_jitter_words", "_key", "_last_due", "_latency", "_order", "_own_interface",
-        "_peer_interface", "_rate", "_record", "_special", "_special_always", "_thresholds", "access", "byte_count",
+        "_agenda", "_bad", "_base", "_block", "_busy_until", "_delays", "_deliver", "_draws", "_heap", "_hits",
+        "_index", "_instant", "_jitter", "_key", "_last_due", "_latency", "_order", "_own_interface",
+        "_peer_interface", "_rate", "_record", "_special_always", "_thresholds", "access", "byte_count",
         "drops", "duplicates", "impairment", "overruns",
     )  # fmt: skip
 
@@ -107,8 +107,10 @@ class Direction:
         self._index = 0
         self._block = -1
         self._draws = b""
-        self._jitter_words: tuple[int, ...] = ()
-        self._special: frozenset[int] = frozenset()
+        self._hits: frozenset[int] = frozenset()
+        """The frames of this block that a probability picks, by index."""
+        self._delays: list[int | None] = []
+        """By index, how long each frame of this block is under way; None: ask `_send_special`."""
         self._bad = False
         self._busy_until = 0
         self._last_due = 0
@@ -173,14 +175,13 @@ class Direction:
                 record((t_ns, self._own_interface, frame, None))
             deliver(t_ns, frame)
             return
-        if self._special_always or index in self._special:
+        delay = self._delays[index]
+        if delay is None:
             self._send_special(t_ns, frame, index)
             return
         if record is not None:
             record((t_ns, self._own_interface, frame, None))
-        due = t_ns + self._latency
-        if self._jitter:
-            due += self._jitter * self._jitter_words[index] >> 32
+        due = t_ns + delay
         if due < self._last_due:
             due = self._last_due
         else:
@@ -215,7 +216,7 @@ class Direction:
     def _send_special(self, t_ns: int, frame: bytes, index: int) -> None:
         """The whole set of impairments, for the frames that need it."""
         hits: set[int] = set()
-        if index in self._special:
+        if index in self._hits:
             hits.update(kind for kind, threshold in self._thresholds if self._word(kind, index) < threshold)
         fate = self._fate_before_queue(hits, index)
         if fate is None:
@@ -295,17 +296,27 @@ class Direction:
             self._block = block
 
     def _mark(self) -> None:
-        """Find the frames of the current block that something will happen to."""
-        special: set[int] = set()
-        if self._jitter or self._thresholds:
-            self._draw()
-        if self._jitter:
-            self._jitter_words = _WORDS.unpack_from(self._draws, _JITTER * BLOCK * 4)
+        """Work out in advance what the current block's frames have before them."""
+        if self._special_always:
+            self._delays = [None] * BLOCK
+        elif self._jitter:
+            jitter, latency = self._jitter, self._latency
+            self._delays = [latency + (jitter * word >> 32) for word in self._words(_JITTER)]
+        else:
+            self._delays = [self._latency] * BLOCK
+        hits: set[int] = set()
         for kind, threshold in self._thresholds:
-            words = _WORDS.unpack_from(self._draws, kind * BLOCK * 4)
+            words = self._words(kind)
             if min(words) < threshold:
-                special.update(index for index, word in enumerate(words) if word < threshold)
-        self._special = frozenset(special)
+                hits.update(index for index, word in enumerate(words) if word < threshold)
+        for index in hits:
+            self._delays[index] = None
+        self._hits = frozenset(hits)
+
+    def _words(self, kind: int) -> tuple[int, ...]:
+        """One kind's words for the current block."""
+        self._draw()
+        return _WORDS.unpack_from(self._draws, kind * BLOCK * 4)
 
 
 def _with_bit_flipped(frame: bytes, bit: int) -> bytes:

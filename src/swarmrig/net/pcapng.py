@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ class CaptureWriter:
         self.failure: str | None = None
         self._pending: list[Record] = []
         self.record = self._pending.append
-        self._tails = _Tails()
+        self._forms = _Forms()
         self._size = 0
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._write(_section_block() + b"".join(_interface_block(name) for name in interfaces))
@@ -77,19 +77,17 @@ class CaptureWriter:
         """Write all entries so far; never raises."""
         if not self._pending:
             return
-        pieces: list[bytes] = []
-        add, pack, tails = pieces.append, _PACKET_HEAD.pack, self._tails
+        blocks: list[bytes] = []
+        add, forms = blocks.append, self._forms
         for t_ns, interface, frame, comment in self._pending:
             if comment is not None:
                 add(_commented_block(t_ns, interface, frame, comment))
                 continue
             size = len(frame)
-            tail = tails[size]
-            add(pack(_PACKET, 28 + size + len(tail), interface, t_ns >> 32, t_ns & _LOW, size, size))
-            add(frame)
-            add(tail)
+            pack, length, tail = forms[size]
+            add(pack(_PACKET, length, interface, t_ns >> 32, t_ns & _LOW, size, size, frame, tail))
         self._pending.clear()
-        self._write(b"".join(pieces))
+        self._write(b"".join(blocks))
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -231,14 +229,17 @@ def _direction(outbound: bool) -> bytes:
     return _option(_EPB_FLAGS, _U32.pack(OUTBOUND if outbound else INBOUND))
 
 
-class _Tails(dict[int, bytes]):
-    """By size of the frame, what follows it in a block without comment."""
+class _Forms(dict[int, tuple[Callable[..., bytes], int, bytes]]):
+    """By size of the frame, how to make a block without comment: (pack, its length, what follows the frame)."""
 
-    def __missing__(self, size: int) -> bytes:
-        tail = bytes(-size & 3) + _direction(outbound=True) + _END_OF_OPTIONS
-        tail += _U32.pack(28 + size + len(tail) + 4)
-        self[size] = tail
-        return tail
+    def __missing__(self, size: int) -> tuple[Callable[..., bytes], int, bytes]:
+        padding = -size & 3
+        options = _direction(outbound=True) + _END_OF_OPTIONS
+        length = _PACKET_HEAD.size + size + padding + len(options) + 4
+        tail = bytes(padding) + options + _U32.pack(length)
+        form = struct.Struct(f"{_PACKET_HEAD.format}{size}s{len(tail)}s").pack, length, tail
+        self[size] = form
+        return form
 
 
 def _commented_block(t_ns: int, interface: int, frame: bytes, comment: str) -> bytes:

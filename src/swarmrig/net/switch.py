@@ -17,31 +17,60 @@ TABLE_SIZE = 4096
 _LINK_LOCAL = b"\x01\x80\xc2\x00\x00"
 
 
+class _Table:
+    """What a switch has learned, and what follows from it."""
+
+    __slots__ = ("capacity", "flows", "ports")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.ports: dict[bytes, SwitchPort] = {}
+        """By address, the port behind which it was last seen."""
+        self.flows: list[dict[bytes, Direction]] = []
+        """The ports' short cuts; all are void once an address is learned, moves, or is forgotten."""
+
+
 class SwitchPort:
-    """One port: `receive` takes what comes in from its link, `egress` carries what goes out."""
+    """One port: `receive` takes what comes in from its link, `egress` carries what goes out.
 
-    __slots__ = ("_capacity", "_others", "_table", "egress")
+    Most frames belong to a conversation that is known already: one look-up by both addresses, the frame's first
+    twelve bytes, finds the way of these.
+    """
 
-    def __init__(self, egress: Direction, table: dict[bytes, SwitchPort], capacity: int) -> None:
+    __slots__ = ("_flows", "_others", "_table", "egress")
+
+    def __init__(self, egress: Direction, table: _Table) -> None:
         self.egress = egress
         self._table = table
-        self._capacity = capacity
+        self._flows: dict[bytes, Direction] = {}
         self._others: tuple[Direction, ...] = ()
+        table.flows.append(self._flows)
 
     def receive(self, t_ns: int, frame: bytes) -> None:
-        table = self._table
-        source = frame[6:12]
-        if table.get(source) is not self:
-            self._learn(source)
-        port = table.get(frame[:6])
-        if port is None:
-            self._flood(t_ns, frame)
-        elif port is not self:
-            port.egress.send(t_ns, frame)
+        flows = self._flows
+        key = frame[:12]
+        if key in flows:
+            flows[key].send(t_ns, frame)
+        else:
+            self._receive_new(t_ns, frame, key)
 
     def join(self, ports: Sequence[SwitchPort]) -> None:
         """Say which ports the switch has."""
         self._others = tuple(port.egress for port in ports if port is not self)
+
+    def _receive_new(self, t_ns: int, frame: bytes, key: bytes) -> None:
+        table = self._table
+        if table.ports.get(key[6:]) is not self:
+            self._learn(key[6:])
+        port = table.ports.get(key[:6])
+        if port is None:
+            self._flood(t_ns, frame)
+        elif port is not self:
+            if table.ports.get(key[6:]) is self:
+                if len(self._flows) >= table.capacity:
+                    self._flows.clear()
+                self._flows[key] = port.egress
+            port.egress.send(t_ns, frame)
 
     def _flood(self, t_ns: int, frame: bytes) -> None:
         if frame[:5] == _LINK_LOCAL and frame[5] < 16:
@@ -53,15 +82,17 @@ class SwitchPort:
         table = self._table
         if source[0] & 1:
             return
-        if source not in table and len(table) >= self._capacity:
-            del table[next(iter(table))]
-        table[source] = self
+        if source not in table.ports and len(table.ports) >= table.capacity:
+            del table.ports[next(iter(table.ports))]
+        table.ports[source] = self
+        for flows in table.flows:
+            flows.clear()
 
 
 def connect_switch(egresses: Sequence[Direction], capacity: int = TABLE_SIZE) -> tuple[SwitchPort, ...]:
     """The ports of a new switch, one for each link direction that leads away from it."""
-    table: dict[bytes, SwitchPort] = {}
-    ports = tuple(SwitchPort(egress, table, capacity) for egress in egresses)
+    table = _Table(capacity)
+    ports = tuple(SwitchPort(egress, table) for egress in egresses)
     for port in ports:
         port.join(ports)
     return ports
