@@ -13,7 +13,7 @@ from swarmrig.errors import HostError
 from swarmrig.reports import write
 from swarmrig.reports.write import write_reports
 
-FILES = ["results.json", "summary.json", "junit.xml", "summary.md"]
+FILES = ["results.json", "summary.json", "aggregator.json", "junit.xml", "summary.md"]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_swarm_runs_get_the_names_of_the_swarm_dialect(record_of, directory):
 def test_writing_again_replaces(record_of, directory):
     for _ in range(2):
         write_reports(record_of(dialect="swarm"), directory)
-    assert len(names(directory)) == 7
+    assert len(names(directory)) == 8
 
 
 def test_a_node_without_a_console_has_none_under_another_name(record_of, directory):
@@ -80,7 +80,7 @@ def test_a_full_disk_names_what_was_written_and_leaves_no_half_file(record_of, d
     monkeypatch.setattr(write.os, "fsync", full)
     with pytest.raises(HostError) as caught:
         write_reports(record_of(), directory)
-    assert "junit.xml: No space left on device" in str(caught.value)
+    assert "aggregator.json: No space left on device" in str(caught.value)
     assert "results.json, summary.json" in caught.value.hint
     assert names(directory) == ["results.json", "summary.json"]
 
