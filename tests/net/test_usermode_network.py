@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -138,6 +139,32 @@ async def test_a_dump_longer_than_its_pipe_is_read_whole(tmp_path: Path) -> None
             await anyio.to_thread.run_sync(write)
         await network.flush()
         assert (await network.statistics())["links"]["s1"]["frames"] == count
+
+
+@pytest.mark.anyio
+async def test_a_guest_that_never_stops_does_not_hold_up_the_rig(tmp_path: Path) -> None:
+    over = threading.Event()
+    async with running(tmp_path, free_port()) as network:
+        dump = os.fdopen(network.take_port("s1"), "wb", buffering=0)
+
+        def flood() -> None:
+            with dump:
+                dump.write(HEADER)
+                while not over.is_set():
+                    dump.write(dumped(1, ethernet(GUEST, bytes(50))) * 500)
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            with anyio.fail_after(20):
+                for _ in range(5):
+                    await network.settle()
+                    await network.statistics()
+        finally:
+            over.set()
+            await anyio.to_thread.run_sync(thread.join)
+        await network.settle()
+        assert (await network.statistics())["links"]["s1"]["frames"] % 500 == 0
 
 
 @pytest.mark.anyio

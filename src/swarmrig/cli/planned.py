@@ -112,7 +112,7 @@ def _network_lines(plan: RunPlan) -> Iterator[str]:
     for switch in network.switches:
         yield f"{switch.name}: switch"
     for router in network.routers:
-        addresses = ", ".join(f"{interface.ip}/{interface.prefix}" for interface in router.interfaces)
+        addresses = ", ".join(dict.fromkeys(f"{interface.ip}/{interface.prefix}" for interface in router.interfaces))
         yield f"{router.name}: router {addresses}"
     for link in network.links:
         yield f"{link.name}: {link.a} -- {link.b}: {describe_link(link)}"

@@ -21,6 +21,8 @@ RECEIVE_BUFFER = 8 << 20
 """Bytes asked for: bursts of many nodes while the rig is busy."""
 BATCH = 256
 """Datagrams taken in before others get their turn."""
+MOST_WAITING = 1 << 15
+"""Datagrams that the buffer can hold: each takes at least 512 bytes of the kernel's memory, twice the size is set."""
 
 _MAX_DATAGRAM = 65_535
 _SO_RXQ_OVFL, _SO_RCVBUFFORCE = 40, 33
@@ -79,9 +81,10 @@ class Receiver:
             loop.remove_reader(self._socket)
 
     def drain(self) -> None:
-        """Take in all that has arrived."""
-        while self._take_batch() == BATCH:
-            pass
+        """Take in all that has arrived up to now; a sender that goes on and on does not hold this up."""
+        for _ in range(MOST_WAITING // BATCH):
+            if self._take_batch() < BATCH:
+                break
 
     def report(self) -> Mapping[str, Any]:
         """The node's own report, and `overruns`; empty once the node has failed."""

@@ -32,10 +32,9 @@ from swarmrig.proc import Spawner
 
 PIPE_BYTES = 1 << 18
 """Asked for per guest: some seconds of an ordinary node's traffic."""
-BATCH_BYTES = 1 << 18
+READ_BYTES = 1 << 16
 """Read from one guest before others get their turn."""
 
-_READ_SIZE = 1 << 16
 _HOST_ADDRESSES = bytes.fromhex("52550a0002")
 """Slirp sends from 52:55 and an IPv4 address of its network 10.0.2.0/24. Everything else is the guest's."""
 _FROM_GUEST, _FROM_HOST = 0, 1
@@ -59,16 +58,17 @@ class _Wire:
     def recorded(self) -> Iterator[None]:
         """Record what comes while the context is open."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._pipe, self._take_batch)
+        loop.add_reader(self._pipe, self._take)
         try:
             yield
         finally:
             loop.remove_reader(self._pipe)
 
     def drain(self) -> None:
-        """Record all that has been written."""
-        while self._take_batch():
-            pass
+        """Record all that has been written up to now; a guest that goes on and on does not hold this up."""
+        for _ in range(PIPE_BYTES // READ_BYTES):
+            if not self._take():
+                break
 
     def counters(self) -> dict[str, Any]:
         """As those of a link of the fabric; nothing is ever dropped here."""
@@ -82,20 +82,19 @@ class _Wire:
             "forward": forward, "backward": backward,
         }  # fmt: skip
 
-    def _take_batch(self) -> bool:
-        """True when there may be more."""
-        for _ in range(BATCH_BYTES // _READ_SIZE):
-            if self._ended:
-                return False
-            try:
-                data = os.read(self._pipe, _READ_SIZE)
-            except BlockingIOError:
-                return False
-            if not data:  # the emulator is gone, and its last record with it if it was not whole
-                self._ended = True
-                asyncio.get_running_loop().remove_reader(self._pipe)
-                return False
-            self._record(data)
+    def _take(self) -> bool:
+        """Read once; False when there is nothing more for now."""
+        if self._ended:
+            return False
+        try:
+            data = os.read(self._pipe, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:  # the emulator is gone, and its last record with it if it was not whole
+            self._ended = True
+            asyncio.get_running_loop().remove_reader(self._pipe)
+            return False
+        self._record(data)
         return True
 
     def _record(self, data: bytes) -> None:
@@ -140,7 +139,6 @@ class UserNetwork:
 
     async def statistics(self) -> dict[str, Any]:
         """Counts up to now, in the form of `Fabric.statistics`; `cpu_s` is that of the rig."""
-        self.drain()
         receiver = self._receiver
         console = receiver.take_console()
         failures = [wire.failure for wire in self._wires.values() if wire.failure is not None]
