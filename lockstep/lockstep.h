@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The parts of the plugin, bottom up. Two clocks: *guest time* is QEMU_CLOCK_VIRTUAL, counted in instructions;
+ * *time* without further word is network time, which runs on while a guest is paused (guest time + offset).
+ * Everything here runs with QEMU's big lock held, so there are no locks of our own.
+ */
+#ifndef LOCKSTEP_H
+#define LOCKSTEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol.h"
+#include "qemu.h"
+
+/* --- channel.c: bytes, and the socket to the coordinator ------------------------------------------------------- */
+
+struct buffer {
+    uint8_t *data;
+    size_t length, capacity;
+};
+void buffer_append(struct buffer *, const void *data, size_t length);
+
+struct message {
+    uint16_t kind, flags;
+    const uint8_t *body; /* valid until the next message */
+    size_t length;
+};
+extern int channel;
+/* False: the coordinator is gone. */
+bool channel_send(const void *data, size_t length);
+/* Waits for a message. False: the coordinator is gone, or talks nonsense (said on stderr). */
+bool channel_receive(struct message *);
+
+/* --- output.c: what the guest did since the last report --------------------------------------------------------- */
+
+void output_frame(const uint8_t *data, size_t length);
+void output_console(const uint8_t *data, size_t length);
+void output_reply(uint32_t tag, enum reply_status, const void *data, size_t length);
+bool output_send(enum message_kind, uint16_t flags, int64_t deadline, uint32_t overshoot);
+
+/* --- taps.c: hooks where frames and console bytes leave the guest ----------------------------------------------- */
+
+extern void *tapped_netdev, *tapped_console; /* NULL: the guest has none */
+/* Hooks the devices of these names (NULL: none). Returns what is wrong, or NULL. */
+const char *taps_install(const char *netdev, const char *console);
+
+/* --- processor.c: what depends on the guest's architecture ------------------------------------------------------- */
+
+/* False: nothing is known about this target. */
+bool processor_select(const char *target);
+void processor_watch_idling(plugin_id);
+bool processor_has_pc(void);
+uint64_t processor_pc(void);
+void processor_later(void (*work)(void *, uint64_t)); /* on its thread, outside of guest code */
+
+/* --- commands.c: inputs ---------------------------------------------------------------------------------------------- */
+
+extern const uint32_t commands_known;
+/* Takes over the commands of a grant. Returns what is wrong with them, or NULL. */
+const char *commands_take(const struct message *, int64_t earliest, int64_t *horizon);
+int64_t commands_next(void); /* time of the first that is left, or LOCKSTEP_NEVER */
+void commands_perform(int64_t now);
+int64_t console_next(void); /* time at which the next byte of console input is due */
+
+/* --- clock.c: time ----------------------------------------------------------------------------------------------------- */
+
+int64_t guest_now(void);
+int64_t network_now(void);
+void clock_idle(void *cpu, uint64_t data);  /* work for the processor: skip idle time */
+void clock_pause(void);
+void clock_resume(void);
+void clock_begin(void);                    /* arms the first boundary */
+void clock_continue(bool at_once);         /* after a stop; `at_once`: with a boundary now */
+bool clock_is_held(void);                  /* the coordinator asked for the stop that is on its way */
+extern struct timer boundary_timer;
+
+/* --- stop.c: the machine stops and goes on ------------------------------------------------------------------------- */
+
+void stop_watch(void);
+
+/* --- plugin.c: beginning and end --------------------------------------------------------------------------------------- */
+
+extern struct settings {
+    int fd, processor;
+    const char *netdev, *console;
+    bool idle_main_loop, probe;
+    const char *target;
+    int paused_state, reset_cause;
+} settings;
+extern bool greeted, ending;
+/* The first words with the coordinator. False: there is no going on. */
+bool greet(void);
+/* Stops the guest and ends QEMU by its own means; `reason` (NULL: none, the end is wanted) goes to stderr. */
+void quit(const char *reason, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
