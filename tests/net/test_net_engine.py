@@ -12,6 +12,7 @@ from swarmrig.model.network import PERFECT, DevicePlan, Impairment, LinkPlan, Ne
 from swarmrig.model.scenario import LinkSpec, NetworkSpec, NodeSpec, Role, Scenario, TimeMode, Topology
 from swarmrig.net.engine import Engine, load_factory
 from swarmrig.net.link import Record
+from swarmrig.net.router import ANSWER_DELAY_NS
 from swarmrig.net.topology import plan_network
 from swarmrig.wire.arp import Arp, reply_frame, request_frame
 from swarmrig.wire.ethernet import BROADCAST, Ethernet, EtherType
@@ -111,7 +112,8 @@ def test_a_line_forwards_over_several_hops(hops: int) -> None:
     net.run(1000)
     ((arrived, packet),) = last.packets
     assert packet.ttl == 64 - hops - 1  # a router at every site
-    assert arrived - started == hops * 3 * 5 * MS  # each link once for the packet, twice for resolving its far end
+    # Each link once for the packet and twice for resolving its far end, with a moment for asked and asking router.
+    assert arrived - started == hops * (3 * 5 * MS + 2 * ANSWER_DELAY_NS)
     net.stations[0].packets.clear()
     started = net.engine.now_ns
     first.send(echo(first.plan.ip, last.plan.ip))

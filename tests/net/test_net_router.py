@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from swarmrig.model.network import PERFECT, Lease, Route, RouterInterface, RouterPlan
 from swarmrig.net import router as router_module
 from swarmrig.net.link import Agenda, Direction
-from swarmrig.net.router import ARP_RETRY_NS, WAITING_PACKETS, Router
+from swarmrig.net.router import ANSWER_DELAY_NS, ARP_RETRY_NS, WAITING_PACKETS, Router
 from swarmrig.wire.arp import REPLY, REQUEST, Arp, reply_frame, request_frame
 from swarmrig.wire.ethernet import BROADCAST, Ethernet, EtherType
 from swarmrig.wire.icmp import ECHO_REPLY, ECHO_REQUEST, TIME_EXCEEDED, UNREACHABLE, Icmp
@@ -51,10 +51,11 @@ class Rig:
         self.interfaces = {interface.plan.link: interface for interface in self.router.interfaces}
 
     def receive(self, link: str, frame: bytes, t_ns: int = 0) -> list[tuple[str, Ethernet]]:
-        """What the router sends at once."""
+        """What the router sends at once, or answers."""
         self.sent.clear()
         self.interfaces[link].receive(t_ns, frame)
-        return list(self.sent)
+        at_once = list(self.sent)
+        return at_once + self.until(t_ns + ANSWER_DELAY_NS)
 
     def packet(self, link: str, packet: Ipv4, *, to: str | None = None, t_ns: int = 0) -> list[tuple[str, Ethernet]]:
         mac = to or self.interfaces[link].plan.mac

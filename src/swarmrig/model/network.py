@@ -35,7 +35,7 @@ class Impairment:
     burst: GilbertElliott | None = None
     duplicate: float = 0.0
     reorder: float = 0.0
-    """Probability that a frame skips latency and jitter, and so overtakes those before it."""
+    """Probability that a frame takes half the latency and no jitter, and so overtakes those before it."""
     corrupt: float = 0.0
     """Probability that one bit, drawn uniformly over the frame, is flipped."""
     rate_bps: int | None = None
@@ -71,6 +71,7 @@ class PortKind(StrEnum):
     TAP = "tap"  # a TAP interface's file descriptor
     PYTHON = "python"  # a Python node hosted by the engine's driver
     USER = "user"  # its emulator's own NAT; the descriptor takes a dump of what the guest sends and receives
+    LOCKSTEP = "lockstep"  # SOCK_STREAM descriptor of the lockstep protocol: network, console and time of a guest
 
 
 @dataclass(frozen=True, slots=True)

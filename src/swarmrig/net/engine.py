@@ -155,8 +155,9 @@ class Engine:
             each.configure(t_ns, impairment)
 
     def frames_under_way(self) -> int:
-        """Frames that are on some link now."""
-        arrivals = {each.receiver for wire in self.wires.values() for each in (wire.forward, wire.backward)}
+        """Frames that are on some link now, or that a router is about to answer with."""
+        directions = [each for wire in self.wires.values() for each in (wire.forward, wire.backward)]
+        arrivals = {each.receiver for each in directions} | {each.send for each in directions}
         return sum(entry[2] in arrivals for entry in self._agenda.heap)
 
     def _wire_of(self, device: str) -> Wire:

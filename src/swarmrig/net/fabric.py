@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -29,7 +29,13 @@ SETTLE_NS = 5_000_000_000
 CAPTURE_LIMIT = 16 << 30
 """RLIMIT_FSIZE of the network process: no capture grows beyond."""
 
-_SOCKET_KINDS = {PortKind.PACKET: socket.SOCK_SEQPACKET, PortKind.STREAM: socket.SOCK_STREAM}
+REAL_TIME = "swarmrig.net.fabric_process"
+"""Program of the network process in real time."""
+_SOCKET_KINDS = {
+    PortKind.PACKET: socket.SOCK_SEQPACKET,
+    PortKind.STREAM: socket.SOCK_STREAM,
+    PortKind.LOCKSTEP: socket.SOCK_STREAM,
+}
 _CONTROL_FD = 3
 _READ_SIZE = 1 << 16
 _SO_SNDBUFFORCE = 32
@@ -206,6 +212,9 @@ class Fabric:
         )
 
 
+FabricType = TypeVar("FabricType", bound=Fabric)
+
+
 @asynccontextmanager
 async def open_fabric(plan: NetworkPlan, *, directory: Path, spawner: Spawner, start_ns: int) -> AsyncIterator[Fabric]:
     """Run a network in a process of its own; on leaving, its captures in `directory` are complete and it has ended.
@@ -214,7 +223,20 @@ async def open_fabric(plan: NetworkPlan, *, directory: Path, spawner: Spawner, s
     `start_ns` is the reading of CLOCK_MONOTONIC at run time 0. Also written to `directory`: the plan (plan.json) and
     the process's stderr (fabric.stderr.log).
     """
-    command = _prepare(plan, directory)
+    async with run_network(Fabric, REAL_TIME, plan, directory=directory, spawner=spawner) as (fabric, stack):
+        await fabric._connect(start_ns)
+        for device in plan.devices:
+            if device.name == HOST and device.port is PortKind.TAP:
+                await fabric.attach(HOST, await stack.enter_async_context(open_host_bridge(device, spawner)))
+        yield fabric
+
+
+@asynccontextmanager
+async def run_network(
+    client: type[FabricType], module: str, plan: NetworkPlan, *, directory: Path, spawner: Spawner
+) -> AsyncIterator[tuple[FabricType, AsyncExitStack]]:
+    """Start the network process that `module` is the program of; yields its client, and what ends before it does."""
+    command = _prepare(module, plan, directory)
     control, far = socket.socketpair()
 
     async def hang_up() -> None:  # the process takes this as its end, and completes the captures
@@ -236,24 +258,18 @@ async def open_fabric(plan: NetworkPlan, *, directory: Path, spawner: Spawner, s
                     file_size_limit=CAPTURE_LIMIT,
                 )
             )
-        fabric = Fabric(plan, control, process)
+        fabric = client(plan, control, process)
         stack.callback(fabric._close)
-        await fabric._connect(start_ns)
-        for device in plan.devices:
-            if device.name == HOST and device.port is PortKind.TAP:
-                await fabric.attach(HOST, await stack.enter_async_context(open_host_bridge(device, spawner)))
-        yield fabric
+        yield fabric, stack
 
 
-def _prepare(plan: NetworkPlan, directory: Path) -> list[str]:
+def _prepare(module: str, plan: NetworkPlan, directory: Path) -> list[str]:
     """Write the plan down; returns the command that runs it."""
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     plan_file = directory / "plan.json"
     plan_file.write_text(dump_plan(plan), encoding="utf-8")
-    return [
-        sys.executable, "-P", "-m", "swarmrig.net.fabric_process", str(_CONTROL_FD), str(plan_file), str(directory)
-    ]  # fmt: skip
+    return [sys.executable, "-P", "-m", module, str(_CONTROL_FD), str(plan_file), str(directory)]
 
 
 def _socket_pair(kind: socket.SocketKind) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ _GARBAGE_THRESHOLD = 50_000
 class Controller:
     """The process's end of the control socket: requests in, one answer each, in any order."""
 
-    def __init__(self, sock: socket.socket, loop: FabricLoop) -> None:
+    def __init__(self, sock: socket.socket, loop: Any) -> None:
+        """`loop`: a FabricLoop, or another driver with its interface."""
         sock.setblocking(False)
         self._socket = sock
         self._loop = loop
@@ -45,8 +46,13 @@ class Controller:
             "set_link": self._set_link,
             "statistics": lambda _: loop.statistics(),
             "flush": lambda _: loop.flush(),
+            **self._further_commands(),
         }
         loop.watch(sock.fileno(), _IN, self._react)
+
+    def _further_commands(self) -> dict[str, Callable[[dict[str, Any]], object]]:
+        """For other drivers."""
+        return {}
 
     def _react(self, events: int) -> None:
         if events & _OUT:
@@ -72,9 +78,8 @@ class Controller:
         number = message.get("id")
         name = str(message.get("do"))
         try:
-            if name == "settle":
-                deadline_ns = self._loop.now_ns() + message["deadline_ns"]
-                self._loop.settle(deadline_ns, lambda settled: self._send({"id": number, "ok": settled}))
+            if name in ("settle", "reach"):
+                self._answer_later(name, message)
             elif name in self._commands:
                 self._send({"id": number, "ok": self._commands[name](message)})
             else:
@@ -82,12 +87,23 @@ class Controller:
         except (ValueError, LookupError, TypeError, OSError, StopIteration) as error:
             self._send({"id": number, "error": str(error) or repr(error)})
 
+    def _answer_later(self, name: str, message: dict[str, Any]) -> None:
+        """Requests that wait for something in the network."""
+
+        def done(result: object) -> None:
+            self._send({"id": message["id"], "ok": result})
+
+        if name == "settle":
+            self._loop.settle(self._loop.now_ns() + message["deadline_ns"], done)
+        else:
+            self._loop.reach(message["token"], message["t_ns"], done)
+
     def _attach(self, message: dict[str, Any]) -> None:
         for device in message["devices"]:
             self._loop.attach(device, self._descriptors.popleft())
 
     def _set_link(self, message: dict[str, Any]) -> int:
-        now = self._loop.now_ns()
+        now: int = self._loop.now_ns()
         self._loop.engine.set_link(now, message["link"], message["changes"], message.get("direction"))
         return now
 
@@ -111,7 +127,13 @@ class Controller:
         self._loop.rewatch(self._socket.fileno(), _IN | _OUT if self._output else _IN)
 
 
-def serve(control: socket.socket, plan_path: Path, directory: Path) -> None:
+def serve(
+    control: socket.socket,
+    plan_path: Path,
+    directory: Path,
+    make_loop: Callable[[Engine, Mapping[str, CaptureWriter]], Any] = FabricLoop,
+    controller: type[Controller] = Controller,
+) -> None:
     """Run until the control socket is closed."""
     plan = load_plan(plan_path.read_text(encoding="utf-8"))
     captures = {
@@ -120,9 +142,9 @@ def serve(control: socket.socket, plan_path: Path, directory: Path) -> None:
         if link.capture
     }
     engine = Engine(plan, captures={name: capture.record for name, capture in captures.items()})
-    loop = FabricLoop(engine, captures)
+    loop = make_loop(engine, captures)
     try:
-        Controller(control, loop)
+        controller(control, loop)
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GARBAGE_THRESHOLD, 20, 100)
@@ -134,7 +156,7 @@ def serve(control: socket.socket, plan_path: Path, directory: Path) -> None:
             capture.close()
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], run: Callable[[socket.socket, Path, Path], None] = serve) -> int:
     """Exit code 0 after an orderly end, 1 with a traceback otherwise."""
     control_fd, plan_path, directory = argv
     # Ctrl-C in a terminal reaches the whole process group; the rig decides when the network ends.
@@ -142,7 +164,7 @@ def main(argv: Sequence[str]) -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with socket.socket(fileno=int(control_fd)) as control:
-        serve(control, Path(plan_path), Path(directory))
+        run(control, Path(plan_path), Path(directory))
     return 0
 
 

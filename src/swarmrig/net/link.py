@@ -243,9 +243,10 @@ class Direction:
             comments.append(Fate.REORDERED.value)
         if self._record is not None:
             self._record((t_ns, self._own_interface, frame, "; ".join(comments) or None))
-        due = departure
-        if _REORDER not in hits:
-            due += self._latency
+        if _REORDER in hits:
+            due = departure + self._latency // 2
+        else:
+            due = departure + self._latency
             if self._jitter:
                 due += self._jitter * self._word(_JITTER, index) >> 32
             due = self._last_due = max(due, self._last_due)

@@ -71,6 +71,12 @@ class _Resolution:
     packets: deque[bytes] = field(default_factory=lambda: deque(maxlen=WAITING_PACKETS))
 
 
+ANSWER_DELAY_NS = 1_000_000
+"""What leaves through the interface on which its cause came in (an ARP or echo reply, DHCP, what waited for an address)
+leaves so much later; forwarding takes no time. Or else a guest next to a router would hear it at once, and virtual
+time, which lets nobody hear anything in its own past, could not let it run."""
+
+
 class Router:
     """See RouterPlan. `drops` counts by reason what was not forwarded."""
 
@@ -89,6 +95,8 @@ class Router:
         self._route_cache: dict[bytes, tuple[Interface, bytes | None] | None] = {}
         self._neighbours: dict[bytes, bytes] = {}
         self._resolving: dict[bytes, _Resolution] = {}
+        self._cause: Interface | None = None
+        """Where the frame came in that is being dealt with."""
         self.forwarded = 0
         self.drops: dict[str, int] = {}
 
@@ -96,11 +104,13 @@ class Router:
         target = frame[:6]
         if target != interface.mac and not target[0] & 1:
             return
+        outer, self._cause = self._cause, interface
         kind = frame[12:14]
         if kind == _IPV4:
             self._receive_ipv4(interface, t_ns, frame[14:])
         elif kind == _ARP:
             self._receive_arp(interface, t_ns, frame[14:])
+        self._cause = outer
 
     def route(self, target: bytes) -> tuple[Interface, bytes | None] | None:
         """The longest match: interface and next hop (None: on-link)."""
@@ -129,7 +139,7 @@ class Router:
         if ipaddress.IPv4Address(sender) in interface.network:
             self._learn(t_ns, sender, mac_to_bytes(arp.sender_mac))
         if arp.op == REQUEST and arp.target_ip == interface.plan.ip:
-            interface.egress.send(t_ns, reply_frame(interface.plan.mac, arp))
+            self._send(interface, t_ns, reply_frame(interface.plan.mac, arp))
 
     def _learn(self, t_ns: int, ip: bytes, mac: bytes) -> None:
         if ip not in self._neighbours and len(self._neighbours) >= NEIGHBOURS:
@@ -153,7 +163,7 @@ class Router:
 
     def _ask(self, resolution: _Resolution, t_ns: int, hop: bytes) -> None:
         plan = resolution.interface.plan
-        resolution.interface.egress.send(t_ns, request_frame(plan.mac, plan.ip, ip_to_text(hop)))
+        self._send(resolution.interface, t_ns, request_frame(plan.mac, plan.ip, ip_to_text(hop)))
         self._agenda.at(t_ns + ARP_RETRY_NS, self._retry, hop)
 
     def _retry(self, t_ns: int, hop: bytes) -> None:
@@ -287,7 +297,13 @@ class Router:
             self._emit(interface, t_ns, mac, packet)
 
     def _emit(self, interface: Interface, t_ns: int, mac: bytes, packet: bytes) -> None:
-        interface.egress.send(t_ns, mac + interface.mac + _IPV4 + packet)
+        self._send(interface, t_ns, mac + interface.mac + _IPV4 + packet)
+
+    def _send(self, interface: Interface, t_ns: int, frame: bytes) -> None:
+        if interface is self._cause:
+            self._agenda.at(t_ns + ANSWER_DELAY_NS, interface.egress.send, frame)
+        else:
+            interface.egress.send(t_ns, frame)
 
     def _drop(self, reason: str) -> None:
         self.drops[reason] = self.drops.get(reason, 0) + 1

@@ -40,7 +40,7 @@ class CausalityError(AssertionError):
 class _Guest:
     """What is known of one guest. `base_ns` is the earliest time at which it can act."""
 
-    __slots__ = ("base_ns", "device", "horizon_ns", "inbox", "now_ns", "running", "sequence")
+    __slots__ = ("base_ns", "device", "gone", "horizon_ns", "inbox", "now_ns", "running", "sequence")
 
     def __init__(self, device: str, inbox: Agenda) -> None:
         self.device = device
@@ -50,6 +50,7 @@ class _Guest:
         self.horizon_ns = 0
         self.running = True
         self.sequence = 0
+        self.gone = False
 
 
 class Coordinator:
@@ -84,14 +85,26 @@ class Coordinator:
 
     def report(self, index: int, now_ns: int, deadline_ns: int | None, frames: Iterable[tuple[int, bytes]]) -> None:
         """A guest has stopped at `now_ns`; left alone it acts next at `deadline_ns` (None: only on input)."""
+        self.transmit(index, frames)
         guest = self._guests[index]
-        for t_ns, frame in frames:
-            guest.sequence += 1
-            heappush(self._sends, (t_ns, index, guest.sequence, frame))
         guest.running = False
         guest.now_ns = now_ns
         guest.base_ns = max(now_ns, NEVER if deadline_ns is None else deadline_ns)
         self._heed_inbox(guest)
+
+    def transmit(self, index: int, frames: Iterable[tuple[int, bytes]]) -> None:
+        """Frames of a guest that runs on."""
+        guest = self._guests[index]
+        for t_ns, frame in frames:
+            guest.sequence += 1
+            heappush(self._sends, (t_ns, index, guest.sequence, frame))
+
+    def remove(self, index: int) -> None:
+        """A guest has ended: nobody waits for it any more, and what is sent to it is lost."""
+        guest = self._guests[index]
+        guest.running = False
+        guest.now_ns = guest.base_ns = NEVER
+        guest.gone = True
 
     def grants(self) -> list[Grant]:
         """Live through what is certain, then let everybody go who has something to do."""
@@ -134,7 +147,7 @@ class Coordinator:
     def _heed_inbox(self, guest: _Guest) -> None:
         """An input is something to act on; one for a time that the guest may have passed is an error."""
         heap = guest.inbox.heap
-        if not heap:
+        if not heap or guest.gone:
             return
         due = heap[0][0]
         if due < (guest.horizon_ns if guest.running else guest.now_ns):

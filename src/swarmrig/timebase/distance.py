@@ -6,10 +6,9 @@ from collections import defaultdict
 from heapq import heapify, heappop, heappush
 
 from swarmrig.model.network import Impairment, LinkPlan, NetworkPlan
+from swarmrig.net.router import ANSWER_DELAY_NS
 
 FAR = 1 << 61
-ANSWER_DELAY_NS = 1_000_000
-"""What a router takes to answer for itself (ARP, echo, DHCP); forwarding takes no time."""
 
 
 class Distances:
