@@ -112,7 +112,7 @@ static void receive_response(const struct datagram *datagram) {
     return; /* late, doubled or not for us */
   }
   pending_t1 = 0;
-  if (t3 < t2 || t3 - t2 > t4 - t1) {
+  if (t3 < t2 || t3 - t2 > t4 - t1 || t3 >= WIRE_TIME_LIMIT) {
     return;
   }
   struct exchange exchange = {

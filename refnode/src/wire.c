@@ -84,5 +84,5 @@ bool wire_get_beacon(const uint8_t *data, size_t length, struct beacon *beacon) 
   }
   *beacon = (struct beacon){
       .node = data[5], .tdm_nodes = data[6], .number = le32(data + 8), .epoch_us = le64(data + 16)};
-  return true;
+  return beacon->epoch_us < WIRE_TIME_LIMIT;
 }

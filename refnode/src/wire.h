@@ -15,6 +15,9 @@ enum {
   SUPERFRAME_US = 50000,
 };
 
+/* No clock says more, so that differences of times fit into 64 signed bits. */
+#define WIRE_TIME_LIMIT ((uint64_t)1 << 62)
+
 #define CSI_MAGIC 0xc5110001u
 #define VITALS_MAGIC 0xc5110002u
 #define BEACON_MAGIC 0xc5110010u
@@ -48,7 +51,7 @@ struct beacon {
 
 void wire_put_beacon(uint8_t out[BEACON_BYTES], const struct beacon *beacon);
 
-/* False unless it is a beacon of this version with superframes of SUPERFRAME_US. */
+/* False unless it is a beacon of this version with superframes of SUPERFRAME_US and a possible time. */
 bool wire_get_beacon(const uint8_t *data, size_t length, struct beacon *beacon);
 
 /* WiFi channel to its centre frequency; 0 for a channel that does not exist. */

@@ -214,6 +214,23 @@ def test_a_foreign_hub_and_nonsense_are_ignored(swarm):
     assert_in_slot(swarm, "s1", 1, 2, 0)
 
 
+@pytest.mark.parametrize(("t2", "t3"), [(2**63, 2**63 + 1), (2**64 - 2, 2**64 - 1), (9, 8), (0, 2**40)])
+def test_impossible_answers_are_ignored(swarm, t2, t3):
+    def no_answers(t_us, sender, receiver, frame):
+        udp = parse_udp(t_us, sender, frame)
+        return None if udp and udp.magic == RESPONSE else 5000
+
+    swarm.wire = no_answers
+    swarm.add_star(1)
+    for _ in range(8):
+        swarm.run_for(0.1)
+        if requests := swarm.udp(REQUEST, "s1"):
+            t1 = struct.unpack_from("<Q", requests[-1].data, 8)[0]
+            answer = struct.pack("<IBBHQQQ", RESPONSE, 0, 1, 0, t1, t2, t3)
+            swarm.inject("s1", udp_frame(swarm.devices["s1"].mac, ip_of(0), ip_of(1), CONTROL_PORT, answer))
+    assert "exchanges=0" in swarm.type("s1", "stats")
+
+
 def test_a_disagreement_about_the_slots_is_said(swarm):
     swarm.add("hub", 0, role=1, hub=1, tdm_nodes=5, tdm_slot=0, target_ip="10.0.0.1")
     swarm.add("s1", 1, tdm_nodes=3, tdm_slot=1, target_ip=ip_of(0))
