@@ -101,11 +101,19 @@ def test_an_error_is_the_last_json_line(swarmrig, broken_file):
 
 def test_overrides_and_options_are_seen(swarmrig, scenario_file):
     arguments = ["--set", "network.link.latency=50ms", "--set", "nodes.s1.config.channel=11", "--seed", "9"]
-    shown = swarmrig("show", str(scenario_file), *arguments, "--duration", "2m").stdout
+    shown = swarmrig("show", str(scenario_file), *arguments, "--duration", "2m", "--time", "real").stdout
+    assert "time: real" in shown
     assert "duration: 2m" in shown
     assert "seed: 9" in shown
     assert "latency: 50ms" in shown
     assert "channel: 11" in shown
+
+
+def test_the_environment_chooses_the_clock(swarmrig, scenario_file):
+    assert "time: auto" in swarmrig("show", str(scenario_file)).stdout
+    chosen = {"SWARMRIG_TIME": "virtual"}
+    assert "time: virtual" in swarmrig("show", str(scenario_file), env=chosen).stdout
+    assert "time: real" in swarmrig("show", str(scenario_file), "--time", "real", env=chosen).stdout
 
 
 def test_wrong_overrides_name_the_option(swarmrig, scenario_file):

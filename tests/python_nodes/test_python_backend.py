@@ -52,6 +52,10 @@ def test_the_plan_names_the_factory_and_no_command() -> None:
     assert made.warnings == ()
 
 
+def test_nothing_keeps_a_model_from_virtual_time() -> None:
+    assert anyio.run(PythonBackend().prevents_virtual_time, spec()) is None
+
+
 def test_nvs_values_are_warned_about() -> None:
     assert "no effect" in plan(spec(nvs={"ssid": "x"})).warnings[0]
 

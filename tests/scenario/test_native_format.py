@@ -109,10 +109,16 @@ def test_faults_and_checks_are_read_with_their_own_models(load: Any) -> None:
 def test_the_least_file(load: Any) -> None:
     scenario = load("swarmrig: 1\nnodes: {a: }\n")
     [node] = scenario.nodes
-    assert (scenario.name, scenario.duration_ns, scenario.seed, scenario.time) == ("t", 60 * 10**9, 0, TimeMode.REAL)
+    assert (scenario.name, scenario.duration_ns, scenario.seed, scenario.time) == ("t", 60 * 10**9, 0, TimeMode.AUTO)
     assert (scenario.network.topology, scenario.network.hub, scenario.aggregator_port) == (Topology.MESH, None, 5005)
     assert (node.kind, node.machine, node.role, node.channel) == ("qemu", "refnode-rv32", Role.SENSOR, 6)
     assert node.edge_tier is None
+
+
+@pytest.mark.parametrize("time", TimeMode)
+def test_the_clock_of_the_caller_wins(load: Any, time: TimeMode) -> None:
+    for text in ("swarmrig: 1\nnodes: {a: }\n", "swarmrig: 1\ntime: virtual\nnodes: {a: }\n", "swarm:\nnodes: [{}]\n"):
+        assert load(text, time=time).time is time
 
 
 def test_line_ends_of_other_systems(load: Any) -> None:
@@ -150,7 +156,7 @@ def test_keys_without_a_value_say_nothing(load: Any) -> None:
         ("seed: -1", "seed: expected at least 0, seen -1"),
         ("seed: '1'", "seed: expected a whole number, seen '1'"),
         ("seed: true", "seed: expected a whole number, seen true"),
-        ("time: fake", "time: expected one of real, virtual, seen 'fake'"),
+        ("time: fake", "time: expected one of auto, real, virtual, seen 'fake'"),
         ("aggregator_port: 0", "aggregator_port: expected at least 1, seen 0"),
         ("aggregator_port: 65536", "aggregator_port: expected at most 65535"),
         ("matrix: {seed: [1, 2]}", "t.yml:3:1: matrix: one file that makes many runs is not yet supported"),

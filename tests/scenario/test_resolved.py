@@ -171,7 +171,7 @@ files = st.fixed_dictionaries(
     optional={
         "seed": st.integers(0, 2**63 - 1),
         "duration": st.integers(60, 10**6),
-        "time": st.sampled_from(["real", "virtual"]),
+        "time": st.sampled_from(["auto", "real", "virtual"]),
         "aggregator_port": st.integers(1, 65535),
         "checks": st.lists(checks, max_size=4),
         "faults": st.lists(faults, max_size=3),

@@ -64,7 +64,7 @@ class LaunchContext:
     directory: Path
     """The node's own directory in the run directory, mode 0700: console.log, stderr.log, argv, flash.bin."""
     port_fd: int | None
-    """The node's end of its network attachment (PortKind PACKET, STREAM or TAP), or a pipe for the dump of its
+    """The node's end of its attachment (PortKind PACKET, STREAM, TAP or LOCKSTEP), or a pipe for the dump of its
     traffic (USER); the backend passes it to its process and closes it afterwards."""
     spawner: Any
     """`swarmrig.proc.Spawner`: the only way to start a process."""
@@ -126,6 +126,14 @@ class NodeBackend(Protocol):
 
     async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
         """Check the node against this host and say what will be run. Raises NodeError or HostError."""
+        ...
+
+    async def prevents_virtual_time(self, spec: NodeSpec) -> str | None:
+        """Why this node cannot run in virtual time on this host, in words that follow "node x: "; None when it can.
+
+        Asked before `plan`, which then finds REAL or VIRTUAL in `scenario.time`. What is wrong with the node in any
+        case is for `plan` to say. A backend without this method has nodes of real time only.
+        """
         ...
 
     def open(self, plan: NodePlan, context: LaunchContext) -> AbstractAsyncContextManager[Node]:

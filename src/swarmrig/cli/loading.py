@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from swarmrig.cli.options import Choice
-from swarmrig.model.scenario import Scenario
+from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.plugins import Registry
 
 _BOOTLOADER, _PARTITION_TABLE, _APP = 0x0, 0x8000, 0x20000
@@ -21,6 +21,7 @@ def load(choice: Choice, registry: Registry) -> Scenario:
         overrides=choice.overrides,
         seed=choice.seed,
         duration_ns=choice.duration_ns,
+        time=TimeMode(choice.time) if choice.time is not None else None,
         machine=choice.machine,
         flash_base=choice.flash_base,
         flash_parts=_flash_parts(choice),

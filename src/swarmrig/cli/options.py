@@ -45,6 +45,7 @@ class Choice:
     scenario: str
     seed: int | None = None
     duration_ns: int | None = None
+    time: str | None = None
     overrides: tuple[tuple[str, str], ...] = ()
     machine: str | None = None
     flash_base: Path | None = None
@@ -76,6 +77,7 @@ _SCENARIO_OPTIONS = (
     option(
         "--duration", "duration_ns", metavar="TIME", callback=_duration, help="Run time: 30s, 2m. Default: the file's."
     ),
+    option("--time", type=click.Choice(["auto", "virtual", "real"]), help="Which clock rules. Default: the file's."),
     option("--set", "overrides", multiple=True, metavar="PATH=VALUE", callback=_overrides, help="Change one value."),
     option("--machine", metavar="NAME", help="Machine of every node, for example refnode-rv32 or esp32s3."),
     option("--flash-base", type=_FILE, help="Flash image that every node starts from."),

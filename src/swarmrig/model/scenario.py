@@ -38,6 +38,9 @@ class Topology(StrEnum):
 
 
 class TimeMode(StrEnum):
+    """Which clock rules a run."""
+
+    AUTO = "auto"  # virtual when every node can, else real; settled by the plan of a run
     REAL = "real"
     VIRTUAL = "virtual"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarmrig.errors import Problem, ScenarioError
-from swarmrig.model.scenario import Scenario
+from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.units import format_duration
 from swarmrig.plugins import Registry
 from swarmrig.scenario.build import Origin, build_scenario
@@ -28,6 +28,7 @@ def load_scenario(
     overrides: Sequence[tuple[str, str]] = (),
     seed: int | None = None,
     duration_ns: int | None = None,
+    time: TimeMode | None = None,
     machine: str | None = None,
     flash_base: Path | None = None,
     flash_parts: Mapping[int, Path] | None = None,
@@ -35,15 +36,22 @@ def load_scenario(
 ) -> Scenario:
     """The scenario of a file (a path with a separator or the suffix .yml/.yaml) or of a preset.
 
-    `overrides` are (path, value) pairs, applied before anything is checked. `seed` and `duration_ns` replace the
-    file's; `machine`, `flash_base`, `flash_parts` (offset -> file) and `qemu_path` hold for every QEMU node.
+    `overrides` are (path, value) pairs, applied before anything is checked. `seed`, `duration_ns` and `time` replace
+    the file's; `machine`, `flash_base`, `flash_parts` (offset -> file) and `qemu_path` hold for every QEMU node.
     Raises ScenarioError with every problem, each with its place.
     """
     file, text, directory, default_name = _source(name_or_path)
     forced = Forced(machine, flash_base, flash_parts or {}, qemu_path)
     origin = Origin(file, directory, default_name)
     return load_text(
-        text, origin, registry=registry, overrides=overrides, seed=seed, duration_ns=duration_ns, forced=forced
+        text,
+        origin,
+        registry=registry,
+        overrides=overrides,
+        seed=seed,
+        duration_ns=duration_ns,
+        time=time,
+        forced=forced,
     )
 
 
@@ -55,6 +63,7 @@ def load_text(
     overrides: Sequence[tuple[str, str]] = (),
     seed: int | None = None,
     duration_ns: int | None = None,
+    time: TimeMode | None = None,
     forced: Forced | None = None,
 ) -> Scenario:
     """The scenario of a text, as `load_scenario` does it."""
@@ -62,7 +71,7 @@ def load_text(
     tree = _read_table(text, origin.file, problems)
     tree = apply_overrides(tree, overrides, problems)
     tree, dialect = _to_native(tree, problems)
-    tree = _with_options(tree, seed, duration_ns)
+    tree = _with_options(tree, seed, duration_ns, time)
     origin = Origin(origin.file, origin.directory, origin.default_name, dialect)
     return build_scenario(tree, origin, registry, problems, forced)
 
@@ -93,7 +102,7 @@ def _to_native(tree: Table, problems: Problems) -> tuple[Table, str]:
     return tree, "native"
 
 
-def _with_options(tree: Table, seed: int | None, duration_ns: int | None) -> Table:
+def _with_options(tree: Table, seed: int | None, duration_ns: int | None, time: TimeMode | None) -> Table:
     if seed is not None:
         mark = Mark(f"--seed {seed}")
         tree = tree.with_value("seed", Scalar(seed, mark, str(seed)), mark)
@@ -101,6 +110,9 @@ def _with_options(tree: Table, seed: int | None, duration_ns: int | None) -> Tab
         text = format_duration(duration_ns)
         mark = Mark(f"--duration {text}")
         tree = tree.with_value("duration", Scalar(text, mark, text), mark)
+    if time is not None:
+        mark = Mark(f"--time {time}")
+        tree = tree.with_value("time", Scalar(time.value, mark, time.value), mark)
     return tree
 
 

@@ -192,7 +192,11 @@ class Header(Section):
     name: Name | None = Field(None, description="Name of the run's directory and reports. Default: the file's name.")
     duration: DurationNs = Field(DEFAULT_DURATION_NS, gt=0, description="Run time; checks may decide it earlier.")
     seed: Seed = Field(0, description="Seed of everything random.")
-    time: TimeMode = Field(TimeMode.REAL, description="Which clock rules: the wall's, or a virtual one.")
+    time: TimeMode = Field(
+        TimeMode.AUTO,
+        description="Which clock rules: `real`, the wall's; `virtual`, one that only the run has, so that the same "
+        "file and seed give the same bytes; `auto`, virtual when every node can.",
+    )
     aggregator_port: Port = Field(5005, description="UDP port of the aggregator.")
 
 

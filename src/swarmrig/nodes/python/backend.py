@@ -73,6 +73,10 @@ class PythonBackend:
             details={"model": options.model, "settings": options.settings},
         )
 
+    async def prevents_virtual_time(self, spec: NodeSpec) -> str | None:  # noqa: ARG002 - the contract
+        """Nothing: a model is told the time."""
+        return None
+
     @asynccontextmanager
     async def open(self, plan: NodePlan, context: LaunchContext) -> AsyncIterator[Node]:  # noqa: ARG002
         yield PythonNode(plan.spec)

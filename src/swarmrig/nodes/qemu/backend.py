@@ -18,6 +18,7 @@ from swarmrig.errors import HostError, NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.nodes.console import open_console
+from swarmrig.nodes.qemu import virtual
 from swarmrig.nodes.qemu.command import (
     CONSOLE_FD,
     MEMORY_FD,
@@ -51,6 +52,17 @@ class QemuBackend:
     kind: ClassVar[str] = "qemu"
     options_model: ClassVar[type[QemuOptions]] = QemuOptions
     machines: ClassVar[Mapping[str, Machine]] = MACHINES
+
+    def __init__(self) -> None:
+        self._prober = virtual.Prober()
+
+    async def prevents_virtual_time(self, spec: NodeSpec) -> str | None:
+        """Because of its machine, its options, its emulator, or the plugin. The emulator is asked, once a file."""
+        try:
+            setup = resolve(spec, self.machines)
+            return virtual.obstacle(setup) or virtual.refusal(setup, await self._prober.support(setup.emulator))
+        except (NodeError, HostError):
+            return None  # wrong in any time: `plan` says it better
 
     async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
         """Check files, architectures, flash and emulator, and say what will be executed."""

@@ -78,6 +78,9 @@ class ProgramBackend:
             details={"program": program},
         )
 
+    async def prevents_virtual_time(self, spec: NodeSpec) -> str | None:
+        return "a program of this machine lives by its clock"
+
     @asynccontextmanager
     async def open(self, plan: NodePlan, context: LaunchContext) -> AsyncIterator[ProgramNode]:
         node, device, directory = plan.spec.id, context.device, context.directory

@@ -1,0 +1,76 @@
+"""Virtual time for QEMU guests: which can live in it, with which plugin, and how their emulator must be started."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import anyio
+
+from swarmrig.nodes.qemu.setup import Setup
+from swarmrig.proc import RunScope, open_spawner
+from swarmrig.timebase.plugin import Support, probe
+
+NETWORK_DEVICES = {("riscv32", "virt"): "virtio-net-device", ("arm", "mps2-an385"): "lan9118"}
+"""The machines that are known to keep to virtual time (architecture, QEMU machine), each with the network device that
+transmits in the guest's own thread."""
+HARMLESS_ARGUMENTS = frozenset({"-append", "-d"})
+SETTLED_ARGUMENTS = frozenset({"-icount", "-rtc", "-seed", "-smp"})
+
+_probed: dict[tuple[Path, int, int], Support] = {}
+
+
+def obstacle(setup: Setup) -> str | None:
+    """What in the node's own description keeps it from virtual time; None when nothing does."""
+    machine = (setup.architecture, setup.qemu_machine)
+    if machine not in NETWORK_DEVICES or setup.machine.halts_on_reboot:
+        known = " and ".join(f"{name} ({architecture})" for architecture, name in NETWORK_DEVICES)
+        return f"virtual time knows the QEMU machines {known}, not {setup.qemu_machine} ({setup.architecture})"
+    device = NETWORK_DEVICES[machine]
+    if setup.nic is not None and setup.nic.model != device:
+        return f"of the network devices of {setup.qemu_machine}, virtual time knows {device}, not {setup.nic.model}"
+    return _wrong_argument(setup)
+
+
+def _wrong_argument(setup: Setup) -> str | None:
+    options = frozenset(setup.options.args[::2]) - HARMLESS_ARGUMENTS
+    settled = sorted(options & SETTLED_ARGUMENTS)
+    if settled:
+        return f"`args` has {', '.join(settled)}, which virtual time settles itself (with one processor)"
+    if options:
+        return f"`args` has {', '.join(sorted(options))}: whether that keeps to virtual time is not known"
+    return None
+
+
+class Prober:
+    """Asks emulators for the plugin, each only once: the answer holds until the file changes."""
+
+    def __init__(self) -> None:
+        self._turn = anyio.Lock()
+
+    async def support(self, emulator: Path) -> Support:
+        """Whether this emulator can run with the lockstep plugin."""
+        key = _identity(emulator)
+        async with self._turn:
+            if key not in _probed:
+                _probed[key] = await _ask(emulator)
+            return _probed[key]
+
+
+def _identity(emulator: Path) -> tuple[Path, int, int]:
+    status = emulator.stat()
+    return emulator, status.st_mtime_ns, status.st_size
+
+
+async def _ask(emulator: Path) -> Support:
+    with tempfile.TemporaryDirectory(prefix="swarmrig-probe-") as place:
+        async with open_spawner(RunScope(Path(place))) as spawner:
+            return await probe(spawner, emulator)
+
+
+def refusal(setup: Setup, support: Support) -> str | None:
+    """What in the emulator keeps the node from virtual time."""
+    if support.ok:
+        return None
+    name = setup.emulator.name if setup.options.machine_binary is None else str(setup.emulator)
+    return f"{name} {support.reason}" + (f" ({support.hint})" if support.hint else "")
