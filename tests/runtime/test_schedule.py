@@ -6,7 +6,7 @@ from swarmrig.model.facts import FaultStage
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import FaultSpec, NetworkSpec, NodeSpec, Scenario, TimeMode
 from swarmrig.model.verdict import Outcome
-from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.clock import RealClock
 from swarmrig.runtime.plan import PlannedFault, RunPlan
 from swarmrig.runtime.schedule import Schedule
 
@@ -52,7 +52,7 @@ def schedule(factory, at_ns=0, for_ns=MS):
     planned = (PlannedFault(spec, factory, "cut it"),)
     plan = RunPlan(scenario, NetworkPlan(0, (), ()), (), {}, (), planned, "scheduled", (), ())
     changes = []
-    return Schedule(plan, RunClock.starting_now(), None, {}, changes.append), changes
+    return Schedule(plan, RealClock.starting_now(), None, {}, changes.append), changes
 
 
 def live(made):

@@ -101,6 +101,9 @@ class Fabric:
         """Wait until no frame is under way or unread; False when there still was one after `deadline_ns`."""
         return bool(await self._request("settle", timeout_s=deadline_ns / 1e9, deadline_ns=deadline_ns))
 
+    async def end_guests(self) -> None:
+        """In real time, guests are ended by those who started them."""
+
     async def wait_exited(self) -> ExitStatus:
         """Return when the network process has ended, which it never does by itself unless it fails."""
         return await self._process.wait()

@@ -169,6 +169,9 @@ class UserNetwork:
         self.drain()
         return True
 
+    async def end_guests(self) -> None:
+        """Guests are ended by those who started them."""
+
     async def wait_exited(self) -> ExitStatus:
         """Never returns: there is no process that could end."""
         await anyio.sleep_forever()

@@ -16,9 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-HOLD_BACK_NS = 500_000_000
-"""Events may arrive this late and still be written in order."""
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -35,7 +32,7 @@ class Event:
 
 
 class EventLog:
-    """Writes events in order once `HOLD_BACK_NS` has passed; open it with `open_event_log`."""
+    """Writes events in order, up to the time before which nothing more can come; open it with `open_event_log`."""
 
     def __init__(self, events: IO[str], walltimes: IO[str]) -> None:
         self._events = events
@@ -46,13 +43,13 @@ class EventLog:
         self._horizon_ns = -1
 
     def add(self, event: Event) -> None:
-        """Take an event; one that comes later than the hold-back is written at the horizon it missed."""
+        """Take an event; one that comes too late is written at the horizon that it missed."""
         self._arrived += 1
         order = max(event.t_ns, self._horizon_ns + 1)
         heapq.heappush(self._waiting, (order, event.source, self._arrived, time.time_ns(), event))
 
     def write_until(self, horizon_ns: int) -> None:
-        """Write every event that is due at or before `horizon_ns`."""
+        """Write every event at or before `horizon_ns`, and let readers of the file see them."""
         while self._waiting and self._waiting[0][0] <= horizon_ns:
             order, _, _, wall_ns, event = heapq.heappop(self._waiting)
             self._written += 1
@@ -60,10 +57,6 @@ class EventLog:
             self._events.write(json.dumps(line, separators=(",", ":")) + "\n")
             self._walltimes.write(f'{{"n":{self._written},"wall":{wall_ns}}}\n')
         self._horizon_ns = max(self._horizon_ns, horizon_ns)
-
-    def advance(self, now_ns: int) -> None:
-        """Write what can no longer be overtaken, and let readers of the file see it."""
-        self.write_until(now_ns - HOLD_BACK_NS)
         self._events.flush()
 
     def finish(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -13,8 +13,9 @@ from swarmrig.api import LaunchContext, Node, NodePlan
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.facts import NodeChange, NodeState
 from swarmrig.model.network import PortKind
+from swarmrig.model.scenario import TimeMode
 from swarmrig.net.modes import Network
-from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.directory import RunDirectory
 from swarmrig.runtime.plan import RunPlan
 from swarmrig.runtime.recorder import Recorder
@@ -24,7 +25,7 @@ class Fleet:
     """Running nodes by id. `ended` is set once no node runs any more, or one failed to start."""
 
     def __init__(
-        self, plan: RunPlan, directory: RunDirectory, fabric: Network, spawner: Any, clock: RunClock, recorder: Recorder
+        self, plan: RunPlan, directory: RunDirectory, fabric: Network, spawner: Any, clock: Clock, recorder: Recorder
     ) -> None:
         self._plan = plan
         self._directory = directory
@@ -66,18 +67,22 @@ class Fleet:
             if not self._alive:
                 self.ended.set()
 
-    async def stop(self, settle: Callable[[], Awaitable[object]]) -> None:
-        """Stop every node, the hubs last: what others sent to them is still received and counted."""
+    async def stop(self, network: Network) -> None:
+        """Stop every node. In real time the hubs last, so that what others sent to them is still received and counted;
+        in virtual time everybody has come to the same end already."""
+        if self._plan.scenario.time is TimeMode.VIRTUAL:
+            self.release()
+            await network.end_guests()
         hub = self._plan.scenario.coordinator
         self._stop_leaves.set()
         for node_id, gone in self._gone.items():
             if hub is None or node_id != hub.id:
                 await gone.wait()
-        await settle()
+        await network.settle()
         self._stop_hubs.set()
         for gone in self._gone.values():
             await gone.wait()
-        await settle()
+        await network.settle()
 
     def release(self) -> None:
         """Let all nodes go at once (after a failure or a cancellation)."""
@@ -96,10 +101,9 @@ class Fleet:
     async def _open(self, plan: NodePlan, stack: AsyncExitStack) -> Node:
         context = self._context(plan)
         self._contexts[plan.spec.id] = context
-        hosted = plan.port is PortKind.PYTHON  # such a node lives from the network's start on
-        started_ns = 0 if hosted else self._clock.now_ns()
-        command = list(plan.command)
-        self._recorder.observe(NodeChange(started_ns, plan.spec.id, NodeState.STARTED, {"command": command}))
+        in_network = plan.port in (PortKind.PYTHON, PortKind.LOCKSTEP)  # such a node lives by the network's time
+        started_ns = 0 if in_network else self._clock.now_ns()
+        self._recorder.observe(NodeChange(started_ns, plan.spec.id, NodeState.STARTED))
         node: Node = await stack.enter_async_context(self._plan.backends[plan.spec.kind].open(plan, context))
         return node
 
@@ -146,7 +150,7 @@ class Fleet:
 
 @asynccontextmanager
 async def launched(
-    plan: RunPlan, directory: RunDirectory, fabric: Network, spawner: Any, clock: RunClock, recorder: Recorder
+    plan: RunPlan, directory: RunDirectory, fabric: Network, spawner: Any, clock: Clock, recorder: Recorder
 ) -> AsyncIterator[Fleet]:
     """Start all nodes; on leaving, all have ended."""
     fleet = Fleet(plan, directory, fabric, spawner, clock, recorder)

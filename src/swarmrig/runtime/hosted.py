@@ -1,4 +1,4 @@
-"""What Python nodes, which live in the network process, say: their consoles and their failures."""
+"""What the network process hears of nodes: the consoles and failures of Python nodes, and of guests in virtual time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from swarmrig.model.facts import NodeChange, NodeState
 from swarmrig.net.topology import AGGREGATOR
-from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.directory import RunDirectory
 from swarmrig.runtime.recorder import Recorder
 
@@ -15,12 +15,14 @@ from swarmrig.runtime.recorder import Recorder
 class HostedNodes:
     """Takes the statistics of the network process and records what is new in them."""
 
-    def __init__(self, directory: RunDirectory, recorder: Recorder, clock: RunClock) -> None:
+    def __init__(self, directory: RunDirectory, recorder: Recorder, clock: Clock) -> None:
         self._directory = directory
         self._recorder = recorder
         self._clock = clock
         self._failed: set[str] = set()
         self._capture_error: str | None = None
+        self.violation: str | None = None
+        """Why the network cannot go on in virtual time."""
 
     def take(self, statistics: Mapping[str, Any]) -> None:
         """Console lines go to console.log and on; a failed model has ended; lost captures are a failure."""
@@ -30,6 +32,10 @@ class HostedNodes:
             if name not in self._failed:
                 self._failed.add(name)
                 self._failure(name, trace)
+        violated = statistics.get("failure")
+        if violated and self.violation is None:
+            self.violation = violated
+            self._recorder.failure("net", f"virtual time cannot go on: {violated}")
         if statistics["capture_error"] and self._capture_error is None:
             self._capture_error = statistics["capture_error"]
             self._recorder.failure("net", f"captures are incomplete: {self._capture_error}")
@@ -39,7 +45,7 @@ class HostedNodes:
         path = self._directory.node(name) / "console.log" if known else self._directory.net / f"{name}.log"
         with path.open("ab") as log:
             for t_ns, text in lines:
-                raw = text.encode("utf-8", "replace") + b"\n"
+                raw = text.encode("utf-8", "surrogateescape") + b"\n"
                 log.write(raw)
                 if known:
                     self._recorder.console(name, t_ns, raw)

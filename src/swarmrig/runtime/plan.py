@@ -10,9 +10,11 @@ from swarmrig.api import CheckContext, NodePlan
 from swarmrig.errors import HostError, NodeError, Problem, ScenarioError
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import CheckSpec, FaultSpec, NodeSpec, Scenario, SourceRef, TimeMode
-from swarmrig.net.modes import Wires, wires_of
+from swarmrig.net.modes import Wires
 from swarmrig.net.topology import AGGREGATOR
 from swarmrig.plugins import Registry
+from swarmrig.runtime.tempo import EXACT, SCHEDULED, settle_time
+from swarmrig.runtime.wires import wires_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ def target_ip(scenario: Scenario, network: NetworkPlan, node: str) -> str:
 
 async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
     """Plan a run. Raises ScenarioError or HostError with everything that stands in the way."""
-    _refuse_virtual_time(scenario)
-    wires = wires_of(scenario)
     backends = {kind: registry.node(kind)() for kind in dict.fromkeys(node.kind for node in scenario.nodes)}
+    scenario, reasons = await settle_time(scenario, backends)
+    wires = wires_of(scenario)
     nodes = await _plan_nodes(scenario, backends)
     _refuse_foreign_ports(scenario, wires, nodes)
     network = wires.plan(scenario, nodes)
@@ -77,8 +79,8 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
         backends=backends,
         checks=checks,
         faults=faults,
-        tier="scheduled",
-        reasons=("real time: the network and the nodes run on this machine's clock",),
+        tier=EXACT if scenario.time is TimeMode.VIRTUAL else SCHEDULED,
+        reasons=reasons,
         warnings=(
             *scenario.warnings,
             *wires.warnings(scenario),
@@ -169,11 +171,6 @@ def _refuse_foreign_ports(scenario: Scenario, wires: Wires, nodes: tuple[NodePla
     ]
     if problems:
         raise ScenarioError(problems)
-
-
-def _refuse_virtual_time(scenario: Scenario) -> None:
-    if scenario.time is TimeMode.VIRTUAL:
-        raise HostError("virtual time is not available in this version", hint="use `time: real`")
 
 
 def _problem(message: str, source: SourceRef | None, hint: str | None) -> Problem:

@@ -12,7 +12,7 @@ from swarmrig.model.facts import ConsoleLine, Fact, FaultChange, Frame, NodeChan
 from swarmrig.model.network import Fate
 from swarmrig.model.record import NodeRecord
 from swarmrig.model.units import NS_PER_S
-from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.consoles import ConsoleSplitter
 from swarmrig.runtime.events import Event, EventLog
 from swarmrig.runtime.judge import Judge
@@ -64,7 +64,7 @@ class LinkTrack:
 class Recorder:
     """Takes facts and says them on; `failures` are those of the rig and its nodes, not of checks."""
 
-    def __init__(self, plan: RunPlan, judge: Judge, log: EventLog, clock: RunClock, observer: Observer) -> None:
+    def __init__(self, plan: RunPlan, judge: Judge, log: EventLog, clock: Clock, observer: Observer) -> None:
         self._plan = plan
         self._judge = judge
         self._log = log

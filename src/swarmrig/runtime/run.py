@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,30 @@ import anyio
 from swarmrig import __version__
 from swarmrig.errors import HostError
 from swarmrig.model.record import LinkRecord, RunRecord
+from swarmrig.model.scenario import TimeMode
 from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED
 from swarmrig.net.evidence import FrameTail
-from swarmrig.net.modes import Network, wires_of
 from swarmrig.net.topology import AGGREGATOR
 from swarmrig.proc import LeftoverError, RunScope, Spawner, open_spawner
-from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.clock import Clock, RealClock, VirtualClock
+from swarmrig.runtime.digest import run_digest
 from swarmrig.runtime.directory import RunDirectory, create_run_directory
 from swarmrig.runtime.events import EventLog, open_event_log
 from swarmrig.runtime.firmware import build_firmware
-from swarmrig.runtime.fleet import Fleet, launched
+from swarmrig.runtime.fleet import launched
 from swarmrig.runtime.hosted import HostedNodes
 from swarmrig.runtime.judge import Judge
-from swarmrig.runtime.observer import Observer, Snapshot, Unobserved
+from swarmrig.runtime.live import LiveRun
+from swarmrig.runtime.observer import Observer, Unobserved
 from swarmrig.runtime.plan import RunPlan
 from swarmrig.runtime.recorder import Recorder
 from swarmrig.runtime.schedule import Schedule
+from swarmrig.runtime.tempo import EXACT
 from swarmrig.runtime.verdict import conclude
 from swarmrig.runtime.waiting import first_of
+from swarmrig.runtime.wires import wires_of
 from swarmrig.scenario.resolved import dump_scenario
-
-TICK_S = 0.25
-"""How often captures are read and checks asked."""
+from swarmrig.timebase.fabric import VirtualFabric
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ async def run(plan: RunPlan, options: RunOptions | None = None) -> FinishedRun:
     (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario), encoding="utf-8")
     try:
         record = await _Conductor(plan, options, directory).conduct()
+        if plan.tier == EXACT:
+            record = replace(record, digest=run_digest(directory.path))
     except OSError as error:
         raise HostError(
             f"cannot write to {directory.path}: {error.strerror}", hint="free some space, or use --output-dir"
@@ -86,11 +89,12 @@ class _Conductor:
 
     async def conduct(self) -> RunRecord:
         judge = Judge(self._plan)
+        virtual = self._plan.scenario.time is TimeMode.VIRTUAL
         with open_event_log(self._directory.path) as log:
             try:
                 async with open_spawner(RunScope(self._directory.path, self._directory.id)) as spawner:
                     self._interrupted = not await self._build(spawner)
-                    clock = RunClock.starting_now()
+                    clock: Clock = VirtualClock() if virtual else RealClock.starting_now()
                     recorder = Recorder(self._plan, judge, log, clock, self._options.observer)
                     if self._interrupted:
                         schedule = Schedule(self._plan, clock, None, {}, recorder.observe)
@@ -120,91 +124,51 @@ class _Conductor:
             raise error
         return done.is_set()
 
-    async def _live(
-        self, recorder: Recorder, judge: Judge, clock: RunClock, log: EventLog, spawner: Spawner
-    ) -> Schedule:
+    async def _live(self, recorder: Recorder, judge: Judge, clock: Clock, log: EventLog, spawner: Spawner) -> Schedule:
         plan, net = self._plan, self._directory.net
-        recorder.event("rig", "run.started", {"name": plan.scenario.name, "run": self._directory.id})
+        recorder.event("rig", "run.started", {"name": plan.scenario.name})
         open_network = wires_of(plan.scenario).open
-        async with open_network(plan.network, directory=net, spawner=spawner, start_ns=clock.start_ns) as fabric:
-            tail = FrameTail(plan.network, net)
-            async with launched(plan, self._directory, fabric, spawner, clock, recorder) as fleet:
-                schedule = Schedule(plan, clock, fabric, fleet.nodes, recorder.observe)
+        async with open_network(plan.network, directory=net, spawner=spawner, start_ns=clock.start_ns) as network:
+            if isinstance(clock, VirtualClock):
+                assert isinstance(network, VirtualFabric)
+                clock.network = network
+            async with launched(plan, self._directory, network, spawner, clock, recorder) as fleet:
+                schedule = Schedule(plan, clock, network, fleet.nodes, recorder.observe)
                 judge.watch(schedule.observe)
-                hosted = HostedNodes(self._directory, recorder, clock)
-                await self._watch(recorder, clock, log, fabric, fleet, schedule, tail, hosted)
+                live = LiveRun(
+                    recorder=recorder,
+                    clock=clock,
+                    log=log,
+                    network=network,
+                    fleet=fleet,
+                    schedule=schedule,
+                    tail=FrameTail(plan.network, net),
+                    hosted=HostedNodes(self._directory, recorder, clock),
+                    observer=self._options.observer,
+                    interrupt=self._options.interrupt,
+                    duration_ns=None if self._options.until_interrupted else plan.scenario.duration_ns,
+                    time=plan.scenario.time,
+                )
+                await live.live()
                 self._run_ns = clock.now_ns()
+                self._interrupted = live.interrupted
                 recorder.event("rig", "run.stopping", {"interrupted": self._interrupted})
-                await self._stop(fleet, fabric, recorder, hosted)
-            for frame in tail.poll():
-                recorder.observe(frame)
+                await live.stop()
+            await live.collect_rest()
+        self._statistics = live.statistics
         recorder.finish_consoles()
         for difference in fleet.read_back():
             recorder.warning("flash", f"read back differs: {difference}")
         return schedule
 
-    async def _stop(self, fleet: Fleet, fabric: Network, recorder: Recorder, hosted: HostedNodes) -> None:
-        """Stop the nodes, let the network run dry, and take its counts; without a network, just stop the nodes."""
-        try:
-            await fleet.stop(fabric.settle)
-            self._statistics = await fabric.statistics()
-            hosted.take(self._statistics)
-            await fabric.flush()
-        except HostError as error:
-            recorder.failure("net", error.message)
-
-    async def _watch(
-        self,
-        recorder: Recorder,
-        clock: RunClock,
-        log: EventLog,
-        fabric: Network,
-        fleet: Fleet,
-        schedule: Schedule,
-        tail: FrameTail,
-        hosted: HostedNodes,
-    ) -> None:
-        """Feed facts until the run is decided, over, interrupted, or cannot go on."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(schedule.live)
-            tasks.start_soon(_report_fabric_death, fabric, recorder, fleet)
-            tasks.start_soon(_follow_hosted, fabric, hosted)
-            while True:
-                with anyio.move_on_after(TICK_S):
-                    await first_of(self._options.interrupt, fleet.ended)
-                for frame in tail.poll():
-                    recorder.observe(frame)
-                log.advance(clock.now_ns())
-                snapshot = recorder.snapshot(self._duration_ns)
-                self._options.observer.progress(snapshot)
-                if self._over(snapshot, fleet, schedule):
-                    break
-            tasks.cancel_scope.cancel()
-
-    @property
-    def _duration_ns(self) -> int | None:
-        return None if self._options.until_interrupted else self._plan.scenario.duration_ns
-
-    def _over(self, snapshot: Snapshot, fleet: Fleet, schedule: Schedule) -> bool:
-        if self._options.interrupt.is_set():
-            self._interrupted = True
-            return True
-        if fleet.ended.is_set():
-            return True
-        if self._duration_ns is None or not schedule.healed:
-            return False
-        if snapshot.now_ns >= self._duration_ns:
-            return True
-        decided = bool(snapshot.checks) and all(judgement is not None for judgement in snapshot.checks.values())
-        return decided and schedule.proved
-
     def _record(self, recorder: Recorder, judge: Judge, schedule: Schedule) -> RunRecord:
         results = (*judge.results(self._run_ns), *(fault.result() for fault in schedule.faults))
         for result in results:
-            recorder.event("rig", "check", {"label": result.label, "outcome": result.judgement.outcome.value})
+            data = {"label": result.label, "outcome": result.judgement.outcome.value}
+            recorder.event("rig", "check", data, self._run_ns)
         verdict = conclude(results, recorder.failures, strict=self._options.strict)
         exit_code = EXIT_INTERRUPTED if self._interrupted else EXIT_CODES[verdict]
-        recorder.event("rig", "run.finished", {"verdict": verdict.value, "exit_code": exit_code})
+        recorder.event("rig", "run.finished", {"verdict": verdict.value, "exit_code": exit_code}, self._run_ns)
         return RunRecord(
             run_id=self._directory.id,
             scenario=self._plan.scenario,
@@ -224,20 +188,6 @@ class _Conductor:
             warnings=tuple(recorder.warnings),
             failures=tuple(recorder.failures),
         )
-
-
-async def _report_fabric_death(fabric: Network, recorder: Recorder, fleet: Fleet) -> None:
-    status = await fabric.wait_exited()
-    recorder.failure("net", f"the network process ended by itself: {status}")
-    fleet.ended.set()
-
-
-async def _follow_hosted(fabric: Network, hosted: HostedNodes) -> None:
-    """Ask again and again; once the network is gone, its death has been reported already."""
-    with suppress(HostError):
-        while True:
-            hosted.take(await fabric.statistics())
-            await anyio.sleep(TICK_S)
 
 
 def _link_records(statistics: Mapping[str, Any]) -> tuple[LinkRecord, ...]:

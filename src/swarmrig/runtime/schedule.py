@@ -10,9 +10,8 @@ import anyio
 from swarmrig.api import FaultContext
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.facts import Fact, FaultChange, FaultStage
-from swarmrig.model.units import NS_PER_S, format_duration
 from swarmrig.model.verdict import CheckResult, Evidence, Judgement, Outcome
-from swarmrig.runtime.clock import RunClock
+from swarmrig.runtime.clock import Clock, Waiter
 from swarmrig.runtime.plan import PlannedFault, RunPlan
 from swarmrig.runtime.verdict import FAULT
 
@@ -32,22 +31,24 @@ class ScheduledFault:
     def observe(self, fact: Fact) -> None:
         self._fault.observe(fact)
 
-    async def live(self, clock: RunClock) -> None:
+    async def live(self, waiter: Waiter) -> None:
         """Inject at its time, heal after its duration; healed also when cancelled in between."""
-        await _until(clock, self.spec.at_ns)
         try:
+            await waiter.until(self.spec.at_ns)
             await self._fault.inject()
-            if self.spec.for_ns is None:
-                self.done = True
-                return
-            try:
-                await _until(clock, self.spec.at_ns + self.spec.for_ns)
-            finally:
-                with anyio.CancelScope(shield=True), anyio.move_on_after(1):
-                    await self._fault.heal()
+            if self.spec.for_ns is not None:
+                await self._heal_after(waiter, self.spec.at_ns + self.spec.for_ns)
+            await waiter.release()
         except SwarmrigError as error:
             self.error = error.message
         self.done = True
+
+    async def _heal_after(self, waiter: Waiter, t_ns: int) -> None:
+        try:
+            await waiter.until(t_ns)
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                await self._fault.heal()
 
     def result(self) -> CheckResult:
         """The proof as a result of its own: a fault without observed effect fails the run."""
@@ -77,7 +78,7 @@ class Schedule:
     def __init__(
         self,
         plan: RunPlan,
-        clock: RunClock,
+        clock: Clock,
         links: Any,
         nodes: Mapping[str, Any],
         on_change: Callable[[FaultChange], None],
@@ -92,7 +93,7 @@ class Schedule:
     async def live(self) -> None:
         async with anyio.create_task_group() as tasks:
             for fault in self.faults:
-                tasks.start_soon(fault.live, self._clock)
+                tasks.start_soon(fault.live, self._clock.waiter())
 
     @property
     def healed(self) -> bool:
@@ -108,7 +109,7 @@ class Schedule:
     def _make(
         planned: PlannedFault,
         plan: RunPlan,
-        clock: RunClock,
+        clock: Clock,
         links: Any,
         nodes: Mapping[str, Any],
         on_change: Callable[[FaultChange], None],
@@ -123,12 +124,3 @@ class Schedule:
         context = FaultContext(plan.scenario, plan.network, links, nodes, clock.now_ns, emit)
         scheduled = ScheduledFault(planned, context)
         return scheduled
-
-
-async def _until(clock: RunClock, t_ns: int) -> None:
-    await anyio.sleep(max(0.0, (t_ns - clock.now_ns()) / NS_PER_S))
-
-
-def describe_times(at_ns: int, for_ns: int | None) -> str:
-    """`at 20s for 5s`, `at 20s for good`."""
-    return f"at {format_duration(at_ns)} for {format_duration(for_ns) if for_ns is not None else 'good'}"

@@ -1,0 +1,114 @@
+"""A run while it lives: facts are collected until it is decided, over, interrupted, or cannot go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from swarmrig.errors import HostError
+from swarmrig.model.scenario import TimeMode
+from swarmrig.net.evidence import FrameTail
+from swarmrig.net.modes import Network
+from swarmrig.runtime.clock import Clock, VirtualClock
+from swarmrig.runtime.events import EventLog
+from swarmrig.runtime.fleet import Fleet
+from swarmrig.runtime.hosted import HostedNodes
+from swarmrig.runtime.observer import Observer, Snapshot
+from swarmrig.runtime.recorder import Recorder
+from swarmrig.runtime.schedule import Schedule
+from swarmrig.runtime.waiting import first_of
+
+TICK_S = 0.25
+"""How often captures are read and checks asked."""
+FOREVER_NS = 1 << 61
+
+
+@dataclass
+class LiveRun:
+    """What works together while a run lives."""
+
+    recorder: Recorder
+    clock: Clock
+    log: EventLog
+    network: Network
+    fleet: Fleet
+    schedule: Schedule
+    tail: FrameTail
+    hosted: HostedNodes
+    observer: Observer
+    interrupt: anyio.Event
+    duration_ns: int | None
+    """None: until interrupted."""
+    time: TimeMode
+    interrupted: bool = False
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    _end_reached: anyio.Event = field(default_factory=anyio.Event)
+
+    async def live(self) -> None:
+        """Until the end, whatever that is."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.schedule.live)
+            tasks.start_soon(self._report_network_death)
+            tasks.start_soon(self._reach_end)
+            if isinstance(self.clock, VirtualClock):
+                assert self.clock.network is not None
+                await self.clock.network.go(self.duration_ns or FOREVER_NS, waiters=len(self.schedule.faults) + 1)
+            while True:
+                with anyio.move_on_after(TICK_S):
+                    await first_of(self.interrupt, self.fleet.ended, self._end_reached)
+                await self._collect()
+                snapshot = self.recorder.snapshot(self.duration_ns)
+                self.observer.progress(snapshot)
+                if self._over(snapshot):
+                    break
+            tasks.cancel_scope.cancel()
+
+    async def stop(self) -> None:
+        """Stop the nodes, let the network run dry, and take its counts; without a network, just stop the nodes."""
+        try:
+            await self.fleet.stop(self.network)
+            await self.network.flush()
+        except HostError as error:
+            self.recorder.failure("net", error.message)
+
+    async def collect_rest(self) -> None:
+        """Everything that became known since; the network still answers."""
+        await self._collect()
+
+    async def _collect(self) -> None:
+        try:
+            self.statistics = await self.network.statistics()
+        except HostError:  # its death is reported by who waits for it
+            return
+        self.hosted.take(self.statistics)
+        for frame in self.tail.poll():
+            self.recorder.observe(frame)
+        self.log.write_until(self.clock.complete_ns(self.statistics["now_ns"]))
+
+    async def _reach_end(self) -> None:
+        waiter = self.clock.waiter()
+        await waiter.until(self.duration_ns or FOREVER_NS)
+        self._end_reached.set()
+
+    async def _report_network_death(self) -> None:
+        status = await self.network.wait_exited()
+        self.recorder.failure("net", f"the network process ended by itself: {status}")
+        self.fleet.ended.set()
+
+    def _over(self, snapshot: Snapshot) -> bool:
+        if self.interrupt.is_set():
+            self.interrupted = True
+            return True
+        if self.fleet.ended.is_set() or self.hosted.violation is not None:
+            return True
+        if self.duration_ns is None or not self.schedule.healed:
+            return False
+        if self._end_reached.is_set():
+            return True
+        if self.time is TimeMode.VIRTUAL:  # always to the end: how far it had got would depend on this machine
+            return False
+        decided = bool(snapshot.checks) and all(judgement is not None for judgement in snapshot.checks.values())
+        return decided and self.schedule.proved
