@@ -1,9 +1,10 @@
 """How fast the network process switches, with impairment and capture, against vde_switch and wirefilter.
 
 The same generator (gen.c, two threads, batched system calls) loads both: leaf -> impaired link -> switch -> hub. Ours
-is the real network process, capturing both wires; the peer is what Debian's vde2 offers for the job, two vde_switch
-joined by a wirefilter, and captures nothing. Compared is the CPU time of the switching processes for each frame that
-arrived, because a machine with other things to do moves that least.
+is the real network process, capturing both wires; the peer is what Debian's vde2 offers for the job: two vde_switch
+joined by a wirefilter, and each of them writing a capture (its plugin pdump, buffered). Then both without captures.
+What is compared is the CPU time of all switching processes for each frame that arrived, because a machine with other
+things to do moves that least, and the frames that arrived in a second.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ IMPAIRMENT = Impairment(
 )
 WIREFILTER = ("-d", "1.1+0.1", "-l", "0.1", "-D", "0.1")
 """The same delay, loss and duplication; its noise (corruption) and reordering are left out, in its favour."""
+PDUMP = "/usr/lib/vde2/plugins/pdump.so"
 BUFFER = 2 << 20
 
 
@@ -72,13 +74,14 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         generator = _compile(directory)
-        for what, rate in (("flat out", 0), (f"{HALF // 1000}k frames/s offered", HALF)):
+        for rate, capture in ((0, True), (HALF, True), (0, False), (HALF, False)):
+            what = (f"{HALF // 1000}k frames/s offered" if rate else "flat out") + (", captured" if capture else "")
             ours: list[Load] = []
             peers: list[Load] = []
             for _ in range(ROUNDS):
-                ours.append(_ours(generator, directory, rate))
+                ours.append(_ours(generator, directory, rate, capture=capture))
                 if peer_is_here:
-                    peers.append(_vde(generator, directory, rate))
+                    peers.append(_vde(generator, directory, rate, capture=capture))
             _print_load(what, "swarmrig", ours)
             if peers:
                 _print_load(what, PEER, peers)
@@ -116,13 +119,13 @@ def _generate(generator: Path, leaf: int, hub: int, rate: int) -> dict[str, Any]
     return found
 
 
-def _ours(generator: Path, directory: Path, rate: int) -> Load:
+def _ours(generator: Path, directory: Path, rate: int, *, capture: bool) -> Load:
     plan = NetworkPlan(
         seed=1,
         devices=(DevicePlan("hub", "02:00:00:00:00:02", "hub"), DevicePlan("leaf", "02:00:00:00:00:01", "hub--leaf")),
         links=(
-            LinkPlan("hub", "hub", "hub.switch", PERFECT, PERFECT, access=True),
-            LinkPlan("hub--leaf", "hub.switch", "leaf", IMPAIRMENT, IMPAIRMENT),
+            LinkPlan("hub", "hub", "hub.switch", PERFECT, PERFECT, capture, access=True),
+            LinkPlan("hub--leaf", "hub.switch", "leaf", IMPAIRMENT, IMPAIRMENT, capture),
         ),
         switches=(SwitchPlan("hub.switch"),),
     )
@@ -166,16 +169,20 @@ def _network_process(plan: NetworkPlan, directory: Path) -> Iterator[tuple[subpr
     process.wait()
 
 
-def _vde(generator: Path, directory: Path, rate: int) -> Load:
+def _vde(generator: Path, directory: Path, rate: int, *, capture: bool) -> Load:
     with ExitStack() as stack:
         switches = [directory / name for name in ("left", "right")]
         processes = []
         for switch in switches:
+            management = switch.with_suffix(".mgmt")
             # The switch ends when its standard input does.
-            process = subprocess.Popen(["vde_switch", "-s", switch], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            command = ["vde_switch", "-s", str(switch), "-M", str(management)]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
             stack.callback(_end, process)
             processes.append(process)
             _wait_for(switch / "ctl")
+            if capture:
+                _vde_capture(management, switch.with_suffix(".pcap"))
         wire = subprocess.Popen(
             ["wirefilter", "-v", f"{switches[0]}:{switches[1]}", *WIREFILTER],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
@@ -187,6 +194,21 @@ def _vde(generator: Path, directory: Path, rate: int) -> Load:
         result = _generate(generator, ends[0].fileno(), ends[1].fileno(), rate)
         cpu_s = sum(_cpu_s(process.pid) for process in processes) - before
         return Load(result["sent"], result["received"], result["seconds"], cpu_s)
+
+
+def _vde_capture(management: Path, file: Path) -> None:
+    """Have a switch write down every frame."""
+    _wait_for(management)
+    with socket.socket(socket.AF_UNIX) as control, control.makefile("rw") as talk:
+        control.connect(str(management))
+        for command in (f"plugin/add {PDUMP}", f"pdump/filename {file}", "pdump/buffered 1", "pdump/active 1"):
+            talk.write(f"{command}\n")
+            talk.flush()
+            while not (answer := talk.readline().removeprefix("vde$ ")).startswith("1"):
+                if not answer:
+                    break
+            if not answer.startswith("1000"):
+                raise RuntimeError(f"vde_switch: {command}: {answer}")
 
 
 @contextmanager
