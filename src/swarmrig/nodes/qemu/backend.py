@@ -16,7 +16,7 @@ import anyio.to_thread
 from swarmrig.api.nodes import LaunchContext, NodePlan
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.network import PortKind
-from swarmrig.model.scenario import NodeSpec, Scenario
+from swarmrig.model.scenario import NodeSpec, Scenario, TimeMode
 from swarmrig.nodes.console import open_console
 from swarmrig.nodes.qemu import virtual
 from swarmrig.nodes.qemu.command import (
@@ -31,16 +31,19 @@ from swarmrig.nodes.qemu.command import (
 from swarmrig.nodes.qemu.machines import MACHINES, MIB, Machine, Storage
 from swarmrig.nodes.qemu.memory import GuestMemory
 from swarmrig.nodes.qemu.monitor import greeted, open_monitor
-from swarmrig.nodes.qemu.node import QemuMemoryNode, QemuNode
+from swarmrig.nodes.qemu.node import EmulatorNode, QemuMemoryNode, QemuNode
 from swarmrig.nodes.qemu.options import QemuOptions
 from swarmrig.nodes.qemu.provisioning import differences, efuse_path, flash_path, provision
 from swarmrig.nodes.qemu.setup import Setup, check_loadable, resolve
+from swarmrig.nodes.qemu.virtual import Lockstep
 from swarmrig.proc import StopLadder, wait_until_ready
 
 START_DEADLINE_S = 15.0
 """How long an emulator may take to greet; a dead one is noticed at once, this is for those that hang."""
 STOP = StopLadder(polite_s=0.0, term_s=1.5, kill_s=2.0)
 """SIGTERM is QEMU's polite request: it flushes its disks and exits."""
+STOP_IN_VIRTUAL_TIME = StopLadder(polite_s=0.5, term_s=0.5, kill_s=2.0)
+"""An emulator that waits for its coordinator hears no SIGTERM, so not much time is given to that."""
 FILE_SIZE_LIMIT = 128 * MIB
 """More than any flash; an emulator that floods its stderr ends here."""
 EMULATOR_OVERHEAD = 24 * MIB
@@ -68,23 +71,31 @@ class QemuBackend:
         """Check files, architectures, flash and emulator, and say what will be executed."""
         setup = resolve(spec, self.machines)
         forward = forward_rule(scenario, spec.number)
+        lockstep = None
+        if scenario.time is TimeMode.VIRTUAL:
+            if forward is not None:
+                raise NodeError(
+                    spec.id, "a network of mode user lives by this machine's clock", hint="use `time: real`"
+                )
+            lockstep = virtual.lockstep(setup, await self._prober.support(setup.emulator), scenario)
         dhcp = setup.options.dhcp if setup.options.dhcp is not None else setup.machine.dhcp
         return NodePlan(
             spec=spec,
-            command=command_template(setup, forward),
-            port=PortKind.PACKET if forward is None else PortKind.USER,
+            command=command_template(setup, forward, lockstep),
+            port=_port(forward, lockstep),
             memory_bytes=(setup.options.memory or setup.machine.memory_bytes) + EMULATOR_OVERHEAD,
-            capabilities=_capabilities(setup),
+            capabilities=_capabilities(setup, lockstep),
             warnings=tuple(_warnings(setup)),
             address_by_dhcp=dhcp,
-            details=_details(setup),
+            details=_details(setup, lockstep),
         )
 
     @asynccontextmanager
-    async def open(self, plan: NodePlan, context: LaunchContext) -> AsyncIterator[QemuNode]:
+    async def open(self, plan: NodePlan, context: LaunchContext) -> AsyncIterator[EmulatorNode]:
         """Write the node's flash, start its emulator, and return at the emulator's first sign of life.
 
-        NodeError with the emulator's own words as soon as it ends before that.
+        NodeError with the emulator's own words as soon as it ends before that. In virtual time the first sign of life
+        goes to the coordinator, who has the other end of the port: then this returns when the emulator is executed.
         """
         port = _Descriptor(context.port_fd)
         with port:
@@ -93,8 +104,12 @@ class QemuBackend:
                 _require(setup.image)
                 check_loadable(plan.spec, setup.image, setup.architecture)
             await anyio.to_thread.run_sync(provision, setup, plan, context)
-            command = command_template(setup, forward_rule(context.scenario, plan.spec.number))
-            async with _running(setup, command, context, port) as node:
+            if plan.port is PortKind.LOCKSTEP:
+                running = _in_virtual_time(plan, context, port)
+            else:
+                command = command_template(setup, forward_rule(context.scenario, plan.spec.number))
+                running = _running(setup, command, context, port)
+            async with running as node:
                 yield node
 
     def read_back(self, plan: NodePlan, context: LaunchContext) -> Sequence[str]:
@@ -109,25 +124,19 @@ async def _running(
     setup: Setup, template: tuple[str, ...], context: LaunchContext, port: _Descriptor
 ) -> AsyncIterator[QemuNode]:
     node_id = setup.spec.id
-    command = fill_in(
-        template,
-        mac=context.device.mac,
-        flash=flash_path(context.directory),
-        efuse=efuse_path(context.directory),
-    )
-    _write_argv(context.directory / "argv", command)
+    command = _prepared(template, context)
     with ExitStack() as stack:
-        lines = _Lines.open(stack)
+        lines = _Lines.open(stack, CONSOLE_FD, MONITOR_FD, MEMORY_FD)
         console = stack.enter_context(
             open_console(
                 node_id,
-                lines.console,
+                lines.ours[CONSOLE_FD],
                 context.directory / "console.log",
                 lambda chunk: context.on_console(node_id, context.now_ns(), chunk),
             )
         )
         async with (
-            open_monitor(node_id, lines.monitor) as monitor,
+            open_monitor(node_id, lines.ours[MONITOR_FD]) as monitor,
             context.spawner.process(
                 command,
                 name=node_id,
@@ -139,10 +148,11 @@ async def _running(
         ):
             lines.close_childs()
             port.close()
-            await wait_until_ready(process, lambda: greeted(lines.monitor), deadline_s=START_DEADLINE_S, what="started")
+            monitor_line = lines.ours[MONITOR_FD]
+            await wait_until_ready(process, lambda: greeted(monitor_line), deadline_s=START_DEADLINE_S, what="started")
             halts = setup.machine.halts_on_reboot
             if setup.machine.memory_access:
-                memory = GuestMemory(node_id, lines.memory)
+                memory = GuestMemory(node_id, lines.ours[MEMORY_FD])
                 yield QemuMemoryNode(setup.spec, process, console, monitor, memory, halts_on_reboot=halts)
             else:
                 yield QemuNode(setup.spec, process, console, monitor, halts_on_reboot=halts)
@@ -150,24 +160,53 @@ async def _running(
         raise HostError(f"the console of {node_id} could not be logged on: {console.failure.strerror}")
 
 
+@asynccontextmanager
+async def _in_virtual_time(plan: NodePlan, context: LaunchContext, port: _Descriptor) -> AsyncIterator[EmulatorNode]:
+    """Console, network and time go through the port. The monitor answers only while the coordinator holds the guest."""
+    command = _prepared(plan.command, context)
+    with ExitStack() as stack:
+        lines = _Lines.open(stack, MONITOR_FD)
+        async with context.spawner.process(
+            command,
+            name=plan.spec.id,
+            fds={**lines.childs, **port.for_child(NETWORK_FD)},
+            stderr=context.directory / "stderr.log",
+            polite=_end_of_channel,
+            stop=STOP_IN_VIRTUAL_TIME,
+            file_size_limit=FILE_SIZE_LIMIT,
+        ) as process:
+            lines.close_childs()
+            port.close()
+            yield EmulatorNode(plan.spec, process)
+
+
+async def _end_of_channel() -> None:
+    """Nothing to ask: the coordinator has closed the channel, and the emulator ends by itself."""
+
+
+def _prepared(template: tuple[str, ...], context: LaunchContext) -> list[str]:
+    """The command to execute, written down."""
+    directory = context.directory
+    command = fill_in(template, mac=context.device.mac, flash=flash_path(directory), efuse=efuse_path(directory))
+    _write_argv(directory / "argv", command)
+    return command
+
+
 @dataclass
 class _Lines:
-    """The connections between rig and emulator: our ends, and the emulator's by descriptor number."""
+    """The connections between rig and emulator, by descriptor number: our ends, and the emulator's."""
 
-    console: socket.socket
-    monitor: socket.socket
-    memory: socket.socket
+    ours: dict[int, socket.socket]
     childs: dict[int, socket.socket]
 
     @classmethod
-    def open(cls, stack: ExitStack) -> _Lines:
-        ours: dict[int, socket.socket] = {}
-        childs: dict[int, socket.socket] = {}
-        for number in (CONSOLE_FD, MONITOR_FD, MEMORY_FD):
-            ours[number], childs[number] = socket.socketpair()
-            stack.enter_context(ours[number])
-            stack.enter_context(childs[number])
-        return cls(ours[CONSOLE_FD], ours[MONITOR_FD], ours[MEMORY_FD], childs)
+    def open(cls, stack: ExitStack, *numbers: int) -> _Lines:
+        lines = cls({}, {})
+        for number in numbers:
+            lines.ours[number], lines.childs[number] = socket.socketpair()
+            stack.enter_context(lines.ours[number])
+            stack.enter_context(lines.childs[number])
+        return lines
 
     def close_childs(self) -> None:
         """Ours of the emulator's ends; without them, its end is the end of the connection."""
@@ -196,12 +235,20 @@ class _Descriptor:
             self._fd = None
 
 
-def _capabilities(setup: Setup) -> frozenset[str]:
+def _port(forward: str | None, lockstep: Lockstep | None) -> PortKind:
+    if lockstep is not None:
+        return PortKind.LOCKSTEP
+    return PortKind.PACKET if forward is None else PortKind.USER
+
+
+def _capabilities(setup: Setup, lockstep: Lockstep | None) -> frozenset[str]:
+    if lockstep is not None:
+        return frozenset({"CanKill"})
     names = {"HasConsole", "CanPause", "CanReset", "CanKill"}
     return frozenset(names | {"HasMemory"} if setup.machine.memory_access else names)
 
 
-def _details(setup: Setup) -> dict[str, object]:
+def _details(setup: Setup, lockstep: Lockstep | None) -> dict[str, object]:
     details: dict[str, object] = {
         "machine": setup.machine.name,
         "qemu_machine": setup.qemu_machine,
@@ -212,7 +259,7 @@ def _details(setup: Setup) -> dict[str, object]:
         details["image"] = str(setup.image)
     if setup.flash_bytes:
         details["flash_bytes"] = setup.flash_bytes
-    return details
+    return details if lockstep is None else details | lockstep.details
 
 
 def _warnings(setup: Setup) -> list[str]:

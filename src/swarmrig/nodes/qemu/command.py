@@ -12,17 +12,20 @@ from pathlib import Path
 
 from swarmrig.model.scenario import NetworkMode, Scenario
 from swarmrig.net.usermode import LISTEN_IP, forwarded_port
-from swarmrig.nodes.qemu.machines import MIB, Storage
+from swarmrig.nodes.qemu.machines import MIB, Nic, Storage
 from swarmrig.nodes.qemu.setup import Setup
+from swarmrig.nodes.qemu.virtual import EPOCH, ICOUNT_SHIFT, TRANSMIT_DELAY_NS, Lockstep
+from swarmrig.timebase.plugin import plugin_option
 
 CONSOLE_FD = 3
 MONITOR_FD = 4
 MEMORY_FD = 5
 NETWORK_FD = 6
+"""The port; in virtual time, the channel of the lockstep plugin."""
 
 
-def command_template(setup: Setup, forward: str | None = None) -> tuple[str, ...]:
-    """The exact command, but for what only launch knows. `forward`: see `forward_rule`."""
+def command_template(setup: Setup, forward: str | None = None, lockstep: Lockstep | None = None) -> tuple[str, ...]:
+    """The exact command, but for what only launch knows. `forward`: see `forward_rule`; `lockstep`: in virtual time."""
     return (
         plain(str(setup.emulator)),
         *("-nodefaults", "-no-user-config", "-display", "none"),
@@ -30,8 +33,9 @@ def command_template(setup: Setup, forward: str | None = None) -> tuple[str, ...
         *_machine(setup),
         *_image(setup),
         *_storage(setup),
-        *_descriptors(setup),
-        *_network(setup, forward),
+        *(_descriptors(setup) if lockstep is None else _virtual_descriptors(setup)),
+        *(_network(setup, forward) if lockstep is None else _virtual_network(setup)),
+        *(_clock(setup, lockstep) if lockstep is not None else ()),
         *(plain(word) for word in setup.options.args),
     )
 
@@ -103,10 +107,7 @@ def _storage(setup: Setup) -> Iterator[str]:
 
 def _descriptors(setup: Setup) -> Iterator[str]:
     yield from ("-chardev", f"socket,id=console,fd={CONSOLE_FD}")
-    for _ in range(setup.options.console):
-        yield from ("-serial", "null")
-    yield from ("-serial", "chardev:console")
-    yield from ("-chardev", f"socket,id=monitor,fd={MONITOR_FD}", "-mon", "chardev=monitor,mode=control")
+    yield from _console_and_monitor(setup)
     if setup.machine.memory_access:
         yield from (
             "-chardev",
@@ -114,6 +115,19 @@ def _descriptors(setup: Setup) -> Iterator[str]:
             "-object",
             "qtest,id=memory,chardev=memory,log=none",
         )
+
+
+def _virtual_descriptors(setup: Setup) -> Iterator[str]:
+    """The plugin has the console, and access to memory at an exact time."""
+    yield from ("-chardev", "null,id=console")
+    yield from _console_and_monitor(setup)
+
+
+def _console_and_monitor(setup: Setup) -> Iterator[str]:
+    for _ in range(setup.options.console):
+        yield from ("-serial", "null")
+    yield from ("-serial", "chardev:console")
+    yield from ("-chardev", f"socket,id=monitor,fd={MONITOR_FD}", "-mon", "chardev=monitor,mode=control")
 
 
 def _network(setup: Setup, forward: str | None) -> Iterator[str]:
@@ -124,7 +138,32 @@ def _network(setup: Setup, forward: str | None) -> Iterator[str]:
     else:  # as in the rig's own network, nobody advertises IPv6
         yield from ("-netdev", f"user,id=net,ipv6=off,hostfwd={forward}")
         yield from ("-object", f"filter-dump,id=dump,netdev=net,file=/proc/self/fd/{NETWORK_FD}")
-    if setup.nic.onboard:
-        yield from ("-net", f"nic,netdev=net,model={setup.nic.model},macaddr={{mac}}")
+    yield from _network_device(setup.nic)
+
+
+def _network_device(nic: Nic, properties: str = "") -> Iterator[str]:
+    if nic.onboard:
+        yield from ("-net", f"nic,netdev=net,model={nic.model},macaddr={{mac}}")
     else:
-        yield from ("-device", f"{setup.nic.model},netdev=net,mac={{mac}}")
+        yield from ("-device", f"{nic.model},netdev=net,mac={{mac}}{properties}")
+
+
+def _virtual_network(setup: Setup) -> Iterator[str]:
+    """The plugin is the other end. What would make the main loop handle frames, at no exact time, is off."""
+    if setup.nic is None:
+        return
+    yield from ("-netdev", "hubport,id=net,hubid=0")
+    if setup.nic.onboard:
+        yield from _network_device(setup.nic)
+    else:
+        yield from ("-global", "virtio-mmio.ioeventfd=off")
+        yield from _network_device(setup.nic, f",tx=timer,x-txtimer={TRANSMIT_DELAY_NS}")
+
+
+def _clock(setup: Setup, lockstep: Lockstep) -> Iterator[str]:
+    """No clock and no randomness of this machine; the plugin says how far the guest may go."""
+    yield from ("-icount", f"shift={ICOUNT_SHIFT},sleep=off", "-rtc", f"base={EPOCH},clock=vm")
+    yield from ("-seed", str(lockstep.seed))
+    netdev = None if setup.nic is None else "net"
+    plugin = plugin_option(lockstep.library, NETWORK_FD, netdev=netdev, console="console", core=lockstep.core)
+    yield from ("-plugin", plain(plugin))

@@ -18,34 +18,52 @@ RESET_ROUNDS = 100
 """Each asks once around the emulator's main loop; two are enough."""
 
 
-class QemuNode:
-    """HasConsole, CanPause, CanReset, CanKill."""
+class EmulatorNode:
+    """CanKill: all that a guest has whose console, network and time belong to the lockstep plugin."""
 
-    def __init__(
-        self, spec: NodeSpec, process: Process, console: Console, monitor: Monitor, *, halts_on_reboot: bool = False
-    ) -> None:
+    def __init__(self, spec: NodeSpec, process: Process) -> None:
         self.spec = spec
         self._process = process
-        self._console = console
-        self._monitor = monitor
-        self._halts_on_reboot = halts_on_reboot
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     async def wait_exited(self) -> ExitStatus:
-        """How the emulator ended by itself; its last console output has been passed on before.
+        """How the emulator ended by itself.
 
         Exit 0 is no sign of health: QEMU ends so after a guest's power-off and, under -no-reboot, after a panic.
         A signal (SIGSEGV, SIGABRT) is a failure of the emulator.
         """
-        status = await self._process.wait()
-        self._console.drain()
-        return status
+        return await self._process.wait()
 
     def last_words(self) -> str:
         return self._process.last_words()
+
+    async def kill(self) -> None:
+        """End the emulator without warning, as a power cut does; returns when it has ended."""
+        if self._process.exit_status is not None:
+            raise NodeError(self.spec.id, f"cannot be killed: it has ended before ({self._process.exit_status})")
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+
+
+class QemuNode(EmulatorNode):
+    """HasConsole, CanPause, CanReset, CanKill."""
+
+    def __init__(
+        self, spec: NodeSpec, process: Process, console: Console, monitor: Monitor, *, halts_on_reboot: bool = False
+    ) -> None:
+        super().__init__(spec, process)
+        self._console = console
+        self._monitor = monitor
+        self._halts_on_reboot = halts_on_reboot
+
+    async def wait_exited(self) -> ExitStatus:
+        """As of any emulator; its last console output has been passed on before."""
+        status = await super().wait_exited()
+        self._console.drain()
+        return status
 
     async def write_console(self, data: bytes) -> None:
         await self._console.write(data)
@@ -74,13 +92,6 @@ class QemuNode:
 
     async def _has_halted(self) -> bool:
         return (await self._monitor.execute("query-status"))["status"] in HALTED
-
-    async def kill(self) -> None:
-        """End the emulator without warning, as a power cut does; returns when it has ended."""
-        if self._process.exit_status is not None:
-            raise NodeError(self.spec.id, f"cannot be killed: it has ended before ({self._process.exit_status})")
-        self._process.send_signal(signal.SIGKILL)
-        await self._process.wait()
 
 
 class QemuMemoryNode(QemuNode):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
+from swarmrig.errors import NodeError
+from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.nodes.qemu.setup import Setup
 from swarmrig.proc import RunScope, open_spawner
 from swarmrig.timebase.plugin import Support, probe
@@ -17,7 +21,58 @@ transmits in the guest's own thread."""
 HARMLESS_ARGUMENTS = frozenset({"-append", "-d"})
 SETTLED_ARGUMENTS = frozenset({"-icount", "-rtc", "-seed", "-smp"})
 
+ICOUNT_SHIFT = 4
+"""An instruction takes 2^4 ns of virtual time: a processor of 62.5 MHz."""
+TRANSMIT_DELAY_NS = 1000
+"""How long virtio-net gathers frames before it sends them, in virtual time."""
+EPOCH = "2020-01-01T00:00:00"
+"""What the guest's real-time clock shows at its start (UTC)."""
+
 _probed: dict[tuple[Path, int, int], Support] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Lockstep:
+    """How one guest takes part in virtual time."""
+
+    library: Path
+    """The plugin."""
+    api: int
+    """Version of QEMU's plugin API."""
+    seed: int
+    """Of the emulator's own random numbers, 64 bits."""
+    core: int | None
+    """The processor of this machine that it runs on; None leaves it to the kernel."""
+
+    @property
+    def details(self) -> dict[str, object]:
+        """For people and reports."""
+        return {"plugin": str(self.library), "plugin_api": self.api, "icount_shift": ICOUNT_SHIFT}
+
+
+def lockstep(setup: Setup, support: Support, scenario: Scenario) -> Lockstep:
+    """How the node takes part in virtual time. NodeError when it cannot."""
+    reason = obstacle(setup) or refusal(setup, support)
+    if reason is not None or support.library is None or support.api is None:
+        raise NodeError(setup.spec.id, f"it cannot be in virtual time: {reason}", hint="use `time: real`")
+    return Lockstep(
+        library=support.library,
+        api=support.api,
+        seed=guest_seed(scenario.seed, setup.spec.number),
+        core=core_of(setup.spec, scenario),
+    )
+
+
+def guest_seed(seed: int, number: int) -> int:
+    """The seed of node `number`: its own, and the same in every run."""
+    return (seed << 8 | number) & (1 << 64) - 1
+
+
+def core_of(spec: NodeSpec, scenario: Scenario) -> int | None:
+    """Guests take turns on the processors: a guest that stays on one shares no cache line and never migrates."""
+    cores = sorted(os.sched_getaffinity(0))
+    ids = [node.id for node in scenario.nodes]
+    return cores[ids.index(spec.id) % len(cores)] if len(cores) > 1 and spec.id in ids else None
 
 
 def obstacle(setup: Setup) -> str | None:
