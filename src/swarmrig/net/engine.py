@@ -83,9 +83,9 @@ class Engine:
         self.plan = plan
         self.now_ns = 0
         self.runts = 0
-        self._agenda = Agenda()
+        self.agenda = Agenda()
         captures = captures or {}
-        self.wires = {link.name: Wire(link, plan.seed, self._agenda, captures.get(link.name)) for link in plan.links}
+        self.wires = {link.name: Wire(link, plan.seed, self.agenda, captures.get(link.name)) for link in plan.links}
         self._connect_switches()
         self.routers = tuple(self._router(router) for router in plan.routers)
         self.nodes = {
@@ -123,18 +123,18 @@ class Engine:
 
     def next_ns(self) -> int | None:
         """When something is due next without further input."""
-        heap = self._agenda.heap
+        heap = self.agenda.heap
         return heap[0][0] if heap else None
 
     def advance_one(self) -> None:
         """Live through the one thing that is due next; the agenda must not be empty."""
-        due, _, receiver, frame = heappop(self._agenda.heap)
+        due, _, receiver, frame = heappop(self.agenda.heap)
         receiver(due, frame)
         self.now_ns = max(self.now_ns, due)
 
     def advance(self, t_ns: int) -> None:
         """Live through everything due at or before `t_ns`."""
-        heap = self._agenda.heap
+        heap = self.agenda.heap
         while heap and heap[0][0] <= t_ns:
             due, _, receiver, frame = heappop(heap)
             receiver(due, frame)
@@ -158,7 +158,7 @@ class Engine:
         """Frames that are on some link now, or that a router is about to answer with."""
         directions = [each for wire in self.wires.values() for each in (wire.forward, wire.backward)]
         arrivals = {each.receiver for each in directions} | {each.send for each in directions}
-        return sum(entry[2] in arrivals for entry in self._agenda.heap)
+        return sum(entry[2] in arrivals for entry in self.agenda.heap)
 
     def _wire_of(self, device: str) -> Wire:
         return self.wires[self.plan.device(device).link]
@@ -176,12 +176,12 @@ class Engine:
 
     def _router(self, plan: Any) -> Router:
         egresses = {interface.link: self.wires[interface.link].away_from(plan.name) for interface in plan.interfaces}
-        router = Router(plan, egresses, self._agenda)
+        router = Router(plan, egresses, self.agenda)
         for interface in router.interfaces:
             self.wires[interface.plan.link].towards(plan.name).connect(interface.receive)
         return router
 
     def _host(self, device: DevicePlan, make_node: NodeFactory) -> HostedNode:
-        hosted = HostedNode(make_node(device), self.egress(device.name), self._agenda)
+        hosted = HostedNode(make_node(device), self.egress(device.name), self.agenda)
         self.attach(device.name, hosted.receive)
         return hosted

@@ -89,16 +89,18 @@ class FabricLoop:
             self._epoll.register(fd, select.EPOLLIN)
 
     def start(self, start_ns: int) -> None:
-        """Let time run: `start_ns` is the reading of CLOCK_MONOTONIC at run time 0."""
+        """Let time run: `start_ns` is the reading of CLOCK_MONOTONIC at run time 0, which is not in the future."""
         if self.start_ns is not None:
             raise ValueError("the network runs already")
+        if start_ns > time.monotonic_ns():
+            raise ValueError("a network cannot be started for a time to come")
         self.start_ns = start_ns
         for fd in self._by_fd:
             self._epoll.register(fd, select.EPOLLIN)
 
     def now_ns(self) -> int:
         """Run time; 0 before the start."""
-        return 0 if self.start_ns is None else max(time.monotonic_ns() - self.start_ns, self.engine.now_ns)
+        return 0 if self.start_ns is None else time.monotonic_ns() - self.start_ns
 
     def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:
         """Call `done(True)` once nothing is under way or unread, `done(False)` at the deadline (run time)."""
@@ -118,12 +120,32 @@ class FabricLoop:
         """Live until `stopped`."""
         while not self.stopped:
             ready = self._epoll.poll(self._wait())
-            self._round(ready)
+            now = -1 if self.start_ns is None else time.monotonic_ns() - self.start_ns
+            self._round(now, ready)
         self.flush()
 
-    def _round(self, ready: list[tuple[int, int]]) -> None:
-        now = self.now_ns()
-        moved = self._advance(now)
+    def _round(self, now: int, ready: list[tuple[int, int]]) -> None:
+        heap = self.engine.agenda.heap
+        busy = bool(heap) and heap[0][0] <= now
+        if busy:
+            self._advance(now)
+        frames = self._take_in(now, ready)
+        if frames or busy:
+            self._unflushed += frames
+            if heap and heap[0][0] <= now:  # links without latency
+                self._advance(now)
+            if not self._dirty:
+                self._dirty = True
+                self._flush_due_ns = now + FLUSH_NS
+        if self._dirty and (self._unflushed >= FLUSH_FRAMES or now >= self._flush_due_ns):
+            self.flush()
+        if self._streams and self.start_ns is not None:
+            self._watch_backlogs()
+        if self._settling:
+            self._check_settled(now, idle=not frames)
+
+    def _take_in(self, now: int, ready: list[tuple[int, int]]) -> int:
+        """Serve what is ready; returns how many frames came in."""
         frames = 0
         by_fd, ports = self._by_fd, self.ports
         for fd, events in ready:
@@ -138,25 +160,11 @@ class FabricLoop:
                 port.write()
             if not port.attached:
                 self._detach(port)
-        if self._advance(now) or moved or frames:
-            self._unflushed += frames
-            if not self._dirty:
-                self._dirty = True
-                self._flush_due_ns = now + FLUSH_NS
-        if self._dirty and (self._unflushed >= FLUSH_FRAMES or now >= self._flush_due_ns):
-            self.flush()
-        if self._streams and self.start_ns is not None:
-            self._watch_backlogs()
-        if self._settling:
-            self._check_settled(now, idle=not frames)
+        return frames
 
-    def _advance(self, now: int) -> bool:
-        due = self.engine.next_ns()
-        if due is None or due > now or self.start_ns is None:
-            return False
+    def _advance(self, now: int) -> None:
         self.engine.advance(now)
         self._advanced_ns = now
-        return True
 
     def _watch_backlogs(self) -> None:
         """Have epoll report room for those streams that something waits for."""
@@ -177,16 +185,15 @@ class FabricLoop:
         """How long epoll may block; the timer is armed for what is due while it does."""
         if self.start_ns is None:
             return None
-        due = self.engine.next_ns()
-        if due is not None:
-            due = max(due, self._advanced_ns + COALESCE_NS)
+        heap = self.engine.agenda.heap
+        due = max(heap[0][0], self._advanced_ns + COALESCE_NS) if heap else None
         if self._dirty and (due is None or due > self._flush_due_ns):
             due = self._flush_due_ns
         if due is None:
             if self._fired:
                 self._timer.set(0)
                 self._fired = False
-        elif due <= self.now_ns():
+        elif due <= time.monotonic_ns() - self.start_ns:
             return 0
         elif self._armed_ns is None or due < self._armed_ns:
             self._timer.set(self.start_ns + due)
