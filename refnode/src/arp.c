@@ -62,9 +62,9 @@ static struct neighbour *make(uint32_t ip) {
   return chosen;
 }
 
-static void send(uint16_t operation, const uint8_t ethernet_target[6], const uint8_t target_mac[6], uint32_t target_ip) {
+static void send(uint16_t operation, const uint8_t to[6], const uint8_t target_mac[6], uint32_t target_ip) {
   static const uint8_t fixed[6] = {0x00, 0x01, 0x08, 0x00, 6, 4}; /* Ethernet, IPv4, address lengths */
-  uint8_t *packet = ethernet_begin(ethernet_target, ETHERTYPE_ARP);
+  uint8_t *packet = ethernet_begin(to, ETHERTYPE_ARP);
   if (!packet) {
     return;
   }

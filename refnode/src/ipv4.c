@@ -136,7 +136,8 @@ static void receive_icmp(const uint8_t *packet, size_t length) {
     net_counters.malformed++;
     return;
   }
-  if (icmp[0] != ICMP_ECHO || icmp[1] != 0 || be32(packet + 16) != net_interface.ip || length > sizeof scratch - HEADER) {
+  bool to_us_alone = be32(packet + 16) == net_interface.ip;
+  if (icmp[0] != ICMP_ECHO || icmp[1] != 0 || !to_us_alone || length > sizeof scratch - HEADER) {
     return;
   }
   uint32_t source = be32(packet + 12);

@@ -20,7 +20,8 @@ void log_raw(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Arguments for "%u.%u.%u.%u" and for "%02x:%02x:%02x:%02x:%02x:%02x". */
 #define IP_FORMAT "%u.%u.%u.%u"
-#define IP_ARGUMENTS(ip) (unsigned)((ip) >> 24), (unsigned)((ip) >> 16 & 255), (unsigned)((ip) >> 8 & 255), (unsigned)((ip) & 255)
+#define IP_ARGUMENTS(ip) IP_BYTE(ip, 24), IP_BYTE(ip, 16), IP_BYTE(ip, 8), IP_BYTE(ip, 0)
+#define IP_BYTE(ip, shift) (unsigned)((ip) >> (shift) & 255)
 #define MAC_FORMAT "%02x:%02x:%02x:%02x:%02x:%02x"
 #define MAC_ARGUMENTS(mac) (mac)[0], (mac)[1], (mac)[2], (mac)[3], (mac)[4], (mac)[5]
 

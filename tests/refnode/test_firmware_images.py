@@ -4,6 +4,7 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 
 import pytest
 from refnode_virtual import REFNODE, load_build
@@ -51,7 +52,7 @@ def built(tmp_path_factory):
     place = tmp_path_factory.mktemp("elsewhere") / "a longer name" / "refnode"
     shutil.copytree(REFNODE, place, ignore=shutil.ignore_patterns("build", "__pycache__"))
     subprocess.run(
-        ["python3", "build.py", "--output", "images", "--objects", "objects"],
+        [sys.executable, "build.py", "--output", "images", "--objects", "objects"],
         cwd=place, check=True, stdin=subprocess.DEVNULL, capture_output=True,
     )  # fmt: skip
     return place / "images"

@@ -7,8 +7,8 @@ const uint8_t *const hal_flash = (const uint8_t *)FLASH1_BASE;
 const size_t hal_flash_size = FLASH1_SIZE;
 
 enum {
-  READ_ARRAY = 0x00ff00ff, PROGRAM = 0x00400040, BUFFERED_PROGRAM = 0x00e800e8, ERASE = 0x00200020, CONFIRM = 0x00d000d0,
-  CLEAR_STATUS = 0x00500050, STATUS_READY = 0x00800080, STATUS_ERRORS = 0x003a003a,
+  READ_ARRAY = 0x00ff00ff, PROGRAM = 0x00400040, BUFFERED_PROGRAM = 0x00e800e8, ERASE = 0x00200020,
+  CONFIRM = 0x00d000d0, CLEAR_STATUS = 0x00500050, STATUS_READY = 0x00800080, STATUS_ERRORS = 0x003a003a,
 };
 
 /* Words that one buffered program command takes at most: 2 KiB, half of what the two devices' CFI tables allow. */
