@@ -40,12 +40,6 @@ PATIENCE_S = 20.0
 ARM = {"arch": "arm", "qemu_machine": "mps2-an385", "onboard_nic": "lan9118"}
 
 
-@pytest.fixture(autouse=True)
-def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Command lines name a core; let them be the same everywhere. (The guests of these tests may not run on it.)"""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {4, 7})
-
-
 def scenario(*nodes: NodeSpec, seed: int = 3, mode: NetworkMode = NetworkMode.FABRIC) -> Scenario:
     return Scenario("t", 10 * S, seed, TimeMode.VIRTUAL, NetworkSpec(mode=mode), nodes or (SENSOR,))
 
@@ -79,7 +73,7 @@ async def test_the_command_of_the_reference_device() -> None:
         "-netdev hubport,id=net,hubid=0 -global virtio-mmio.ioeventfd=off "
         f"-device virtio-net-device,netdev=net,mac={MAC},tx=timer,x-txtimer=1000 "
         "-icount shift=4,sleep=off -rtc base=2020-01-01T00:00:00,clock=vm -seed 769 "
-        f"-plugin file={library},fd=6,netdev=net,console=console,cpu=4"
+        f"-plugin file={library},fd=6,netdev=net,console=console"
     )
 
 
@@ -90,13 +84,13 @@ async def test_the_command_of_an_arm_board(arm_image: Path) -> None:
     assert f"-kernel {arm_image} -chardev null,id=console " in command
     assert " -netdev hubport,id=net,hubid=0 -net nic,netdev=net,model=lan9118,macaddr={mac} -icount " in command
     assert "virtio" not in command and "qtest" not in command
-    assert command.endswith("fd=6,netdev=net,console=console,cpu=7 -d unimp")
+    assert command.endswith("fd=6,netdev=net,console=console -d unimp")
 
 
 async def test_a_guest_without_a_network() -> None:
     spec = generic({"arch": "riscv32", "qemu_machine": "virt"}, bios="none", load="loader")
     command = " ".join((await QemuBackend().plan(spec, scenario(spec))).command)
-    assert "netdev" not in command and "fd=6,console=console,cpu=4" in command
+    assert "netdev" not in command and "fd=6,console=console" in command
 
 
 async def test_what_the_plan_says_of_virtual_time() -> None:
@@ -111,14 +105,6 @@ async def test_other_times_know_nothing_of_it(time: TimeMode) -> None:
     plan = await QemuBackend().plan(SENSOR, replace(scenario(), time=time))
     assert plan.port is PortKind.PACKET and "HasConsole" in plan.capabilities
     assert not {"-icount", "-plugin", "-seed"} & set(plan.command) and "plugin" not in plan.details
-
-
-async def test_guests_take_turns_on_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    nodes = [NodeSpec(f"n{number}", number) for number in range(3)]
-    cores = [virtual.core_of(node, scenario(*nodes)) for node in nodes]
-    assert cores == [4, 7, 4]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {5})
-    assert virtual.core_of(nodes[0], scenario(*nodes)) is None
 
 
 def test_every_guest_has_a_seed_of_its_own() -> None:
@@ -337,12 +323,6 @@ async def running(directory: Path, spec: NodeSpec = SENSOR, *, seed: int = 3) ->
                 yield Guest(node, plan, ours)
 
 
-@pytest.fixture
-def real_cores(two_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-
-
-@pytest.mark.usefixtures("real_cores")
 async def test_a_guest_lives_by_its_channel(tmp_path: Path) -> None:
     async with running(tmp_path) as guest:
         hello = await guest.greet()
@@ -364,7 +344,6 @@ async def test_a_guest_lives_by_its_channel(tmp_path: Path) -> None:
     assert "{" not in (home / "argv").read_text()
 
 
-@pytest.mark.usefixtures("real_cores")
 async def test_the_same_seed_gives_the_same_bytes_at_any_step(tmp_path: Path) -> None:
     seen = []
     for name, step in (("a", S // 2), ("b", S // 100)):
@@ -379,7 +358,6 @@ async def test_the_same_seed_gives_the_same_bytes_at_any_step(tmp_path: Path) ->
     assert seen[0][0]
 
 
-@pytest.mark.usefixtures("real_cores")
 async def test_its_capabilities_are_those_of_the_plan(tmp_path: Path) -> None:
     async with running(tmp_path) as guest:
         assert isinstance(guest.node, CanKill) and not isinstance(guest.node, HasConsole)
@@ -390,7 +368,6 @@ async def test_its_capabilities_are_those_of_the_plan(tmp_path: Path) -> None:
             await guest.node.kill()
 
 
-@pytest.mark.usefixtures("real_cores")
 @pytest.mark.parametrize("greeted", [False, True])
 async def test_a_guest_whose_coordinator_keeps_silent_is_stopped(tmp_path: Path, greeted: bool) -> None:
     """It stands in the plugin, with the channel open; that must not hold up the end of the run."""
@@ -406,7 +383,6 @@ async def test_a_guest_whose_coordinator_keeps_silent_is_stopped(tmp_path: Path,
         pytest.fail("it still runs")
 
 
-@pytest.mark.usefixtures("real_cores")
 async def test_an_emulator_that_refuses_its_arguments_says_why(tmp_path: Path) -> None:
     spec = generic({"arch": "riscv32", "qemu_machine": "virt"}, bios="none", load="loader", cpu="no-such-cpu")
     async with running(tmp_path, spec) as guest:

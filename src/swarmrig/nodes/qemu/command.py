@@ -161,9 +161,12 @@ def _virtual_network(setup: Setup) -> Iterator[str]:
 
 
 def _clock(setup: Setup, lockstep: Lockstep) -> Iterator[str]:
-    """No clock and no randomness of this machine; the plugin says how far the guest may go."""
+    """No clock and no randomness of this machine; the plugin says how far the guest may go.
+
+    Guests are not pinned to cores: next to the coordinator, or on a busy machine, that made them slower.
+    """
     yield from ("-icount", f"shift={ICOUNT_SHIFT},sleep=off", "-rtc", f"base={EPOCH},clock=vm")
     yield from ("-seed", str(lockstep.seed))
     netdev = None if setup.nic is None else "net"
-    plugin = plugin_option(lockstep.library, NETWORK_FD, netdev=netdev, console="console", core=lockstep.core)
+    plugin = plugin_option(lockstep.library, NETWORK_FD, netdev=netdev, console="console")
     yield from ("-plugin", plain(plugin))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from swarmrig.errors import NodeError
-from swarmrig.model.scenario import NodeSpec, Scenario
+from swarmrig.model.scenario import Scenario
 from swarmrig.nodes.qemu.setup import Setup
 from swarmrig.proc import RunScope, open_spawner
 from swarmrig.timebase.plugin import Support, probe
@@ -41,8 +40,6 @@ class Lockstep:
     """Version of QEMU's plugin API."""
     seed: int
     """Of the emulator's own random numbers, 64 bits."""
-    core: int | None
-    """The processor of this machine that it runs on; None leaves it to the kernel."""
 
     @property
     def details(self) -> dict[str, object]:
@@ -59,20 +56,12 @@ def lockstep(setup: Setup, support: Support, scenario: Scenario) -> Lockstep:
         library=support.library,
         api=support.api,
         seed=guest_seed(scenario.seed, setup.spec.number),
-        core=core_of(setup.spec, scenario),
     )
 
 
 def guest_seed(seed: int, number: int) -> int:
     """The seed of node `number`: its own, and the same in every run."""
     return (seed << 8 | number) & (1 << 64) - 1
-
-
-def core_of(spec: NodeSpec, scenario: Scenario) -> int | None:
-    """Guests take turns on the processors: a guest that stays on one shares no cache line and never migrates."""
-    cores = sorted(os.sched_getaffinity(0))
-    ids = [node.id for node in scenario.nodes]
-    return cores[ids.index(spec.id) % len(cores)] if len(cores) > 1 and spec.id in ids else None
 
 
 def obstacle(setup: Setup) -> str | None:
