@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -14,7 +15,7 @@ import pytest
 
 from swarmrig.errors import HostError, ScenarioError
 from swarmrig.model.facts import FaultStage
-from swarmrig.model.scenario import NodeSpec
+from swarmrig.model.scenario import NodeSpec, TimeMode
 from swarmrig.model.verdict import Outcome
 from swarmrig.plugins import Registry
 from swarmrig.runtime.plan import make_plan
@@ -128,6 +129,21 @@ def test_a_run_with_its_node_fault_and_check(installed: Path, tmp_path: Path) ->
     assert stages == [stage.value for stage in (FaultStage.INJECTED, FaultStage.OBSERVED, FaultStage.HEALED,
                                                 FaultStage.HEAL_OBSERVED)]  # fmt: skip
     assert all(link.frames > 0 for link in record.links if link.name.endswith(("--a", "--b")))
+
+
+@pytest.mark.parametrize("says_so", [True, False], ids=["a reason", "an older backend"])
+def test_its_node_is_not_in_virtual_time(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says_so: bool
+) -> None:
+    registry = Registry.load()
+    if not says_so:
+        monkeypatch.delattr(registry.node("acme-program"), "prevents_virtual_time")
+    reason = "a program of this machine lives by its clock" if says_so else "acme-program do not say that they can"
+    wanted = load_scenario(scenario(tmp_path), registry=registry, time=TimeMode.VIRTUAL)
+    with pytest.raises(HostError) as caught:
+        anyio.run(make_plan, wanted, registry)
+    assert "node a: " in caught.value.message and reason in caught.value.message
+    assert anyio.run(make_plan, replace(wanted, time=TimeMode.AUTO), registry).tier == "scheduled"
 
 
 def test_its_check_can_fail(installed: Path, tmp_path: Path) -> None:

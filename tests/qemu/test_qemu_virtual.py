@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import socket
+import struct
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
@@ -342,6 +343,31 @@ async def test_a_guest_lives_by_its_channel(tmp_path: Path) -> None:
     words = (home / "stderr.log").read_text().strip()
     assert words.endswith("hub 0 is not connected to host network") and "\n" not in words  # the plugin is its other end
     assert "{" not in (home / "argv").read_text()
+
+
+CORTEX_M_SAYS_A = struct.pack(
+    "<II10H2HI",
+    *(0x20010000, 0x9),  # initial stack pointer, reset vector
+    *(0x4805, 0x2110, 0x6101),  # r0 = UART0; BAUDDIV = 16
+    *(0x2101, 0x6081),  # CTRL = transmitter on
+    *(0x2141, 0x6001, 0x210A, 0x6001),  # DATA = 'A', then a newline
+    *(0xBF30, 0xE7FD, 0xBF00),  # wfi, and again
+    0x40004000,
+)
+"""Hand-assembled for the UART of mps2-an385 (Arm DAI 0385, CMSDK APB UART)."""
+
+
+async def test_an_arm_board_lives_by_its_channel(tmp_path: Path) -> None:
+    image = tmp_path / "app.bin"
+    image.write_bytes(CORTEX_M_SAYS_A)
+    async with running(tmp_path, generic(ARM, image)) as guest:
+        hello = await guest.greet()
+        assert (hello.target, hello.features) == ("arm", Feature.NETWORK | Feature.CONSOLE | Feature.PC)
+        report = await guest.live(S)
+        assert [line for _, line in guest.console] == ["A"]
+        assert report.now == S and report.deadline > S, "it sleeps, and time passes all the same"
+        guest.channel.close()
+        assert str(await guest.ended()) == "exit 0"
 
 
 async def test_the_same_seed_gives_the_same_bytes_at_any_step(tmp_path: Path) -> None:
