@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SHIPPED = HERE.parent / "src" / "swarmrig" / "timebase" / "plugins"
+SHIPPED = HERE.parent / "src" / "swarmrig" / "timebase" / "lockstep"
 APIS = (1, 4)
 """1: QEMU 7.2 to 8.2. 4: QEMU 10.0."""
 FLAGS = (
-    "-std=gnu11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wshadow",
+    "-std=gnu11", "-O2", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wshadow",
     "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wl,--build-id=none", "-Wl,-z,now", "-s",
 )  # fmt: skip
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,15 +73,38 @@ bool channel_receive(struct message *message)
     if (!receive(&header, sizeof header))
         return false;
     if (header.length < sizeof header || header.length > LOCKSTEP_MESSAGE_LIMIT) {
-        fprintf(stderr, "lockstep: message of %u bytes from the rig\n", header.length);
+        quit("the rig sent a message of %u bytes", header.length);
         return false;
     }
     size_t length = header.length - sizeof header;
     buffer_reserve(&body, length);
     if (!receive(body.data, length)) {
-        fprintf(stderr, "lockstep: the rig is gone in the middle of a message\n");
+        quit("the rig is gone in the middle of a message");
         return false;
     }
     *message = (struct message){header.kind, header.flags, body.data, length};
     return true;
+}
+
+/* A guest in the middle of a long quantum does not look at the socket: this thread does. */
+static void *watch(void *when_gone)
+{
+    struct pollfd hang_up = {.fd = channel, .events = POLLRDHUP};
+    while (poll(&hang_up, 1, -1) < 1)
+        continue;
+    processor_later(*(void (**)(void *, uint64_t))when_gone);
+    return NULL;
+}
+
+bool channel_watch(void (*when_gone)(void *, uint64_t))
+{
+    static void (*callback)(void *, uint64_t);
+    sigset_t all, before;
+    pthread_t thread;
+    callback = when_gone;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for QEMU's own threads */
+    bool created = pthread_create(&thread, NULL, watch, &callback) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return created;
 }

@@ -49,6 +49,8 @@ static const char *memory_xor(const struct command *command, const uint8_t *payl
     size_t length = command->length - sizeof(uint64_t);
     uint64_t address;
     memcpy(&address, payload, sizeof address);
+    if (qemu.cpu_physical_memory_is_io && qemu.cpu_physical_memory_is_io(address))
+        return "there is no memory at this address"; /* reading a device would change it */
     if (!memory_access(address, data, length, false))
         return "nothing can be read at this address";
     for (size_t i = 0; i < length; i++)

@@ -30,8 +30,10 @@ struct message {
 extern int channel;
 /* False: the coordinator is gone. */
 bool channel_send(const void *data, size_t length);
-/* Waits for a message. False: the coordinator is gone, or talks nonsense (said on stderr). */
+/* Waits for a message. False: the coordinator is gone, or talks nonsense (then QEMU is ending already). */
 bool channel_receive(struct message *);
+/* Has the processor's thread do this work when the coordinator is gone, also in the middle of a quantum. */
+bool channel_watch(void (*when_gone)(void *cpu, uint64_t data));
 
 /* --- output.c: what the guest did since the last report --------------------------------------------------------- */
 

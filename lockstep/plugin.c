@@ -110,6 +110,12 @@ static bool hear_welcome(void)
     return !ending;
 }
 
+static void abandoned(void *cpu, uint64_t data)
+{
+    (void)cpu, (void)data;
+    quit(NULL);
+}
+
 bool greet(void)
 {
     const char *problem = taps_install(settings.netdev, settings.console);
@@ -123,9 +129,9 @@ bool greet(void)
         const struct sched_param none = {0};
         sched_setscheduler(getpid(), SCHED_IDLE, &none);
     }
-    greeted = say_hello() && hear_welcome();
+    greeted = say_hello() && hear_welcome() && channel_watch(abandoned);
     if (!greeted)
-        quit(NULL);
+        quit("there is no going on");
     return greeted;
 }
 

@@ -169,6 +169,13 @@ class Guest:
                 self.console.append((line.t, self.part))
                 self.part = b""
 
+    def due(self, t):
+        """The commands of the inbox that belong into a grant up to `t`."""
+        commands = []
+        while self.inbox and self.inbox[0][0] <= t:
+            commands.append(heapq.heappop(self.inbox)[3])
+        return commands
+
     def live(self, until, commands=()):
         """Alone, to a horizon."""
         self.grant(until, commands)
@@ -210,10 +217,7 @@ class Swarm:
         while self.now < until:
             self.now = min(self.now + self.quantum, until)
             for guest in self.guests:
-                commands = []
-                while guest.inbox and guest.inbox[0][0] <= self.now:
-                    commands.append(heapq.heappop(guest.inbox)[3])
-                guest.grant(self.now, commands)
+                guest.grant(self.now, guest.due(self.now))
             for guest in self.guests:
                 self.switch(guest, guest.report().frames)
         return self
@@ -256,13 +260,26 @@ class Fleet:
     def __exit__(self, *details):
         return self.stack.__exit__(*details)
 
-    def guest(self, number=2, *, role="sensor", image="refnode-rv32", flash=None, **options):
+    def guest(self, number=2, *, role="sensor", variant=None, flash=None, **options):
         name = f"guest{next(self.serial)}"
         flash = flash or refnode_flash(self.directory / f"{name}.flash", number, role)
-        command = refnode_command(firmware_path(image), flash, mac_of(number), self.plugin, **options)
+        command = refnode_command(firmware_path("refnode-rv32", variant), flash, mac_of(number), self.plugin, **options)
         guest = self.stack.enter_context(Guest(command, self.directory, name))
         guest.mac = mac_of(number)
         return guest
+
+    def bare_guest(self, assembly):
+        """riscv `virt` that executes this and nothing else."""
+        name = f"guest{next(self.serial)}"
+        source, image = self.directory / f"{name}.S", self.directory / f"{name}.elf"
+        source.write_text(assembly)
+        subprocess.run(
+            ["riscv64-unknown-elf-gcc", "-march=rv32i", "-mabi=ilp32", "-nostdlib", "-static", "-Wl,-melf32lriscv",
+             "-Wl,-Ttext=0x80000000", "-Wl,--build-id=none", source, "-o", image], check=True,
+        )  # fmt: skip
+        flash = refnode_flash(self.directory / f"{name}.flash", 2)
+        command = refnode_command(image, flash, mac_of(2), self.plugin)
+        return self.stack.enter_context(Guest(command, self.directory, name))
 
     def swarm(self, count=3, *, latency=5 * MS, quantum=5 * MS, **options):
         guests = [self.guest(i + 1, role="hub" if i == 0 else "sensor", **options) for i in range(count)]
