@@ -57,13 +57,21 @@ class Coordinator:
     """Guests start out running towards their first report."""
 
     def __init__(
-        self, engine: Engine, inboxes: Sequence[tuple[str, Agenda]], distances: Distances, end_ns: int
+        self,
+        engine: Engine,
+        inboxes: Sequence[tuple[str, Agenda]],
+        distances: Distances,
+        end_ns: int,
+        *,
+        grain_ns: int = 1,
     ) -> None:
-        """`inboxes`: device and the agenda that collects its arrivals (see Engine), one per guest."""
+        """`inboxes`: device and the agenda that collects its arrivals (see Engine), one per guest. A guest stops at the
+        first instruction at or after its horizon; `grain_ns` is the longest that an instruction takes."""
         self._engine = engine
         self._guests = [_Guest(device, inbox) for device, inbox in inboxes]
         self._distances = distances
         self._end_ns = end_ns
+        self._grain_ns = grain_ns
         self._barrier_ns = end_ns
         self._sends: list[tuple[int, int, int, bytes]] = []
 
@@ -88,8 +96,10 @@ class Coordinator:
         self.transmit(index, frames)
         guest = self._guests[index]
         guest.running = False
-        guest.now_ns = now_ns
-        guest.base_ns = max(now_ns, NEVER if deadline_ns is None else deadline_ns)
+        # No instruction begins between the horizon and `now`, so for the guest they are the same instant.
+        passed = 0 <= now_ns - guest.horizon_ns < self._grain_ns
+        guest.now_ns = guest.horizon_ns if passed else now_ns
+        guest.base_ns = max(guest.now_ns, NEVER if deadline_ns is None else deadline_ns)
         self._heed_inbox(guest)
 
     def transmit(self, index: int, frames: Iterable[tuple[int, bytes]]) -> None:

@@ -26,6 +26,8 @@ from swarmrig.timebase.protocol import Decoder, Flag, Gone, Hello, Report
 
 RECEIVE = 16_384
 """Bytes a receive: a larger buffer costs more to hand out than it saves."""
+GRAIN_NS = 16
+"""Length of an instruction: -icount shift=4."""
 CONSOLE_LIMIT = 4 << 20
 """Console bytes that may wait for the rig; beyond, virtual time stands until it has taken them."""
 
@@ -123,7 +125,8 @@ class VirtualLoop:
         inboxes = [(guest.device, guest.inbox) for guest in self.guests]
         self._end_ns = end_ns
         self._expected = waiters
-        self._coordinator = Coordinator(self.engine, inboxes, Distances(self.engine.plan, names), end_ns)
+        distances = Distances(self.engine.plan, names)
+        self._coordinator = Coordinator(self.engine, inboxes, distances, end_ns, grain_ns=GRAIN_NS)
         for index, guest in enumerate(self.guests):
             if guest.greeted:
                 self._coordinator.report(index, 0, 0, ())
@@ -246,14 +249,16 @@ class VirtualLoop:
             if isinstance(message, Report):
                 self._hear(index, guest, message)
             elif isinstance(message, Hello):
-                self._greet(index, guest)
+                self._greet(index, guest, message)
             elif isinstance(message, Gone):
                 guest.hear(message.last)
         if not data:
             self._lose(index, guest)
 
-    def _greet(self, index: int, guest: GuestChannel) -> None:
+    def _greet(self, index: int, guest: GuestChannel, hello: Hello) -> None:
         guest.greeted = True
+        if hello.grain_ns > GRAIN_NS:
+            self.failure = f"{guest.device}: an instruction takes {hello.grain_ns} ns, more than {GRAIN_NS}"
         self._send(guest, protocol.WELCOME)
         if self._coordinator is not None:
             self._coordinator.report(index, 0, 0, ())
