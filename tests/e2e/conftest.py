@@ -1,5 +1,6 @@
 """Runs the real command line on real guests and reads what it left."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -48,7 +49,18 @@ class Finished:
 @pytest.fixture
 def swarmrig(tmp_path):
     """swarmrig("run", "smoke", …) -> Finished; state and output are the test's own."""
-    output = tmp_path / "runs"
+    return caller(tmp_path)
+
+
+@pytest.fixture
+def swarmrig_again(tmp_path):
+    """As `swarmrig`, with an output directory of its own for each call."""
+    numbers = itertools.count()
+    return lambda *arguments: caller(tmp_path, f"runs{next(numbers)}")(*arguments)
+
+
+def caller(tmp_path: Path, name: str = "runs"):
+    output = tmp_path / name
 
     def call(*arguments: str | Path, timeout: float = 200, **environment: str) -> Finished:
         env = {**os.environ, "SWARMRIG_STATE_DIR": str(tmp_path / "state"), "NO_COLOR": "1", **environment}

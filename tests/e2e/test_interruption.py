@@ -83,7 +83,7 @@ def booted(runs: Path) -> bool:
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM]])
 def test_an_interrupted_run_is_judged_and_cleaned(start, tmp_path, signals):
-    process = start("smoke")
+    process = start("smoke", "--time", "real")
     wait_until(lambda: booted(tmp_path / "runs"), 20)
     children = descendants(process.pid)
     assert children
@@ -103,8 +103,9 @@ def test_an_interrupted_run_is_judged_and_cleaned(start, tmp_path, signals):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_nothing_survives_a_sigkill_at_any_moment(start, tmp_path, seed):
-    process = start("smoke")
-    delay = random.Random(seed).uniform(0.05, 3.0)
+    generator = random.Random(seed)
+    process = start("heterogeneous", "--time", generator.choice(["real", "virtual"]))
+    delay = generator.uniform(0.05, 3.0)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(delay)
     family = descendants(process.pid)

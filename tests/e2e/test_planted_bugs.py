@@ -6,7 +6,6 @@ SCENARIO = """
 swarmrig: 1
 name: planted-{bug}
 duration: {duration}
-time: real
 network: {{topology: star}}
 nodes:
   coord: {{role: coordinator{hub_firmware}}}
@@ -40,7 +39,6 @@ TURNED = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bug", [None, *TURNED])
 def test_bug_turns_exactly_its_checks(swarmrig, scenario_file, bug):
     firmware = f", firmware: {{variant: {bug}}}" if bug else ""

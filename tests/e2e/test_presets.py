@@ -26,10 +26,38 @@ def csi_frames(path):
     return delivered, dropped
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_preset_passes_on_evidence(swarmrig, preset):
     run = swarmrig("run", preset)
+    assert run.results["run"]["tier"] == "exact", run.explain()
+    assert_passed_on_evidence(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["smoke", "standard", "ring-fault"])
+def test_preset_passes_in_real_time(swarmrig, preset):
+    run = swarmrig("run", preset, "--time", "real")
+    assert run.results["run"]["tier"] == "scheduled", run.explain()
+    assert_passed_on_evidence(run)
+
+
+@pytest.mark.parametrize("preset", ["standard", "ring-fault"])
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(swarmrig_again, preset):
+    first, second, other = (
+        swarmrig_again("run", preset),
+        swarmrig_again("run", preset),
+        swarmrig_again("run", preset, "--seed", "1"),
+    )
+    for pattern in ("events.jsonl", "net/*.pcapng", "nodes/*/console.log"):
+        names = sorted(path.relative_to(first.directory) for path in first.directory.glob(pattern))
+        assert names
+        for name in names:
+            assert (first.directory / name).read_bytes() == (second.directory / name).read_bytes(), name
+    digests = [run.results["run"]["digest"] for run in (first, second, other)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def assert_passed_on_evidence(run):
     assert run.exit_code == 0, run.explain()
     assert run.results["verdict"] == "PASS"
     assert set(run.checks.values()) == {"PASS"}, run.explain()
@@ -71,9 +99,9 @@ def assert_tshark_reads_every_capture(run):
         assert names and "" not in names, capture
 
 
-@pytest.mark.slow
-def test_ring_fault_is_cut_and_healed_on_the_wire(swarmrig):
-    run = swarmrig("run", "ring-fault")
+@pytest.mark.parametrize("time", ["virtual", pytest.param("real", marks=pytest.mark.slow)])
+def test_ring_fault_is_cut_and_healed_on_the_wire(swarmrig, time):
+    run = swarmrig("run", "ring-fault", "--time", time)
     assert run.exit_code == 0, run.explain()
     (fault,) = run.results["faults"]
     assert fault["proved"] is True

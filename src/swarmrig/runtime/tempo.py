@@ -22,8 +22,6 @@ async def settle_time(scenario: Scenario, backends: Mapping[str, Any]) -> tuple[
     and cannot be had."""
     if scenario.time is TimeMode.REAL:
         return scenario, ("the scenario asks for real time",)
-    if scenario.time is TimeMode.AUTO:
-        return replace(scenario, time=TimeMode.REAL), ("virtual time must be asked for: `time: virtual`",)
     reasons = await _obstacles(scenario, backends)
     if not reasons:
         return replace(scenario, time=TimeMode.VIRTUAL), ()

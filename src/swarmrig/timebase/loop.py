@@ -156,8 +156,11 @@ class VirtualLoop:
 
     def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:  # noqa: ARG002 - no clock to run out
         """Let what is under way arrive, with no guest to answer it, and say so."""
-        while self.engine.frames_under_way():
-            self.engine.advance_one()
+        engine = self.engine
+        while engine.frames_under_way():
+            engine.advance_one()
+            if not engine.frames_under_way():
+                engine.advance(engine.now_ns)  # and what Python nodes do about it at that instant
         done(True)
 
     def flush(self) -> None:
