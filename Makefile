@@ -17,7 +17,7 @@ demo: ## install what is missing, then run the preset `standard` with a live vie
 
 test: ## install what is missing, then run all tests (ARGS="..." goes to pytest)
 	@tools/install test
-	@$(PYTHON) -m pytest -n auto -q $(ARGS)
+	@$(PYTHON) -m pytest -n 4 -q --dist worksteal $(ARGS)
 
 bench: ## measure: every line compares with a peer in the same run (ARGS="NAME ..." picks some)
 	@tools/install test
