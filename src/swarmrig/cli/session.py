@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -16,7 +16,7 @@ from swarmrig.cli.output import colours_wanted, harmless, say, say_json_line
 from swarmrig.cli.signals import interruption
 from swarmrig.cli.summary import summary_lines
 from swarmrig.cli.view import open_view
-from swarmrig.model.scenario import Scenario
+from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.plugins import Registry
 from swarmrig.reports.write import write_reports
 from swarmrig.runtime.plan import RunPlan, make_plan
@@ -50,7 +50,7 @@ async def _run(manner: Manner, registry: Registry, scenario: Scenario) -> int:
     finished: FinishedRun | None = None
     with anyio.CancelScope() as hurry:
         async with interruption(hurry) as interrupt:
-            plan = await make_plan(scenario, registry)
+            plan = await make_plan(_paced(scenario, manner), registry)
             for warning in plan.warnings:
                 say(f"warning: {harmless(warning)}", stream=sys.stderr)
             if not interrupt.is_set():
@@ -60,6 +60,13 @@ async def _run(manner: Manner, registry: Registry, scenario: Scenario) -> int:
         raise KeyboardInterrupt
     _tell(finished, manner)
     return finished.record.exit_code
+
+
+def _paced(scenario: Scenario, manner: Manner) -> Scenario:
+    """Who keeps a swarm up wants to use it: at the pace of this world, unless file or command say otherwise."""
+    if manner.until_interrupted and scenario.time is TimeMode.AUTO:
+        return replace(scenario, time=TimeMode.REAL)
+    return scenario
 
 
 async def _watched(plan: RunPlan, manner: Manner, interrupt: anyio.Event) -> FinishedRun:

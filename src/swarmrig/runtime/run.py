@@ -66,7 +66,7 @@ async def run(plan: RunPlan, options: RunOptions | None = None) -> FinishedRun:
     (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario), encoding="utf-8")
     try:
         record = await _Conductor(plan, options, directory).conduct()
-        if plan.tier == EXACT:
+        if plan.tier == EXACT and not record.interrupted and not record.failures:  # a whole run, or no number for it
             record = replace(record, digest=run_digest(directory.path))
     except OSError as error:
         raise HostError(
