@@ -137,7 +137,7 @@ def test_plan_says_all_that_would_be_launched(swarmrig, tmp_path):
     assert result.returncode == 0, result.stderr
     plan = json.loads(result.stdout)
     assert plan["name"] == "ring-fault"
-    assert plan["tier"] == "scheduled"
+    assert plan["tier"] == "exact"
     assert len(plan["nodes"]) == 4
     for node in plan["nodes"]:
         assert "qemu-system-riscv32" in node["command"][0]

@@ -37,7 +37,7 @@ def is_whole(data: bytes) -> bool:
 @pytest.mark.parametrize("variant", [None, *VARIANTS])
 def test_every_other_sign_is_healthy(boot, variant):
     with boot(variant, scenario=1, tdm_nodes=3, tdm_slot=1) as device:
-        device.wait_for(r"csi: frame_rate", times=2)
+        device.wait_for(r"csi: frame_rate=\d+\.\d frames=\d+\r", times=2)
         device.wait_for_udp(VITALS, 2)
         frames = device.udp(CSI)
     console = device.console
