@@ -17,8 +17,8 @@ SHIPPED = HERE.parent / "src" / "swarmrig" / "timebase" / "lockstep"
 APIS = (1, 4)
 """1: QEMU 7.2 to 8.2. 4: QEMU 10.0."""
 FLAGS = (
-    "-std=gnu11", "-O2", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wshadow",
-    "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wl,--build-id=none", "-Wl,-z,now", "-s",
+    "-std=gnu11", "-O2", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden", "-Wl,--build-id=none", "-Wl,-z,now",
+    "-s", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes",
 )  # fmt: skip
 
 

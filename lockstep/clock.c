@@ -110,17 +110,14 @@ void clock_idle(void *cpu, uint64_t data)
     int64_t distance = next_timer();
     if (distance < 0)
         return;
-    if (distance > 0) {
-        int64_t before = guest_now();
-        qemu.icount_start_warp_timer();
-        if (guest_now() == before) {
-            quit("idle time does not pass: -icount needs sleep=off");
-            return;
-        }
+    if (distance > 0 && !warp(distance)) {
+        quit("idle time does not pass: -icount needs sleep=off");
+        return;
     }
     /* Queued first: a timer that sets another one, before it wakes the processor, would warp time under its feet. */
     processor_later(clock_idle);
-    qemu.qemu_clock_run_timers(CLOCK_VIRTUAL);
+    if (!qemu.qemu_clock_run_timers(CLOCK_VIRTUAL))
+        qemu.qemu_clock_notify(CLOCK_VIRTUAL); /* it belongs to another thread */
 }
 
 /* --- boundaries --------------------------------------------------------------------------------------------------------- */
@@ -200,10 +197,9 @@ static bool begin_or_report(void)
 
 static void go_on_until(int64_t time)
 {
-    bool idle = qemu.all_cpu_threads_idle();
-    arm(time - now_playing.offset);
-    if (idle)
+    if (qemu.all_cpu_threads_idle())
         processor_later(clock_idle);
+    arm(time - now_playing.offset);
 }
 
 /* Commands, then the horizon, until the guest has something to do before the next of either. */

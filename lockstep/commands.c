@@ -116,9 +116,9 @@ static void feed_console(void)
 static const char *interrupt_unmaskably(void)
 {
     static char message[200];
-    void *controller = qemu.object_resolve_path_type("", "armv7m_nvic", NULL);
-    if (controller) { /* Arm's M profile: an input of the interrupt controller */
-        void *line = qemu.qdev_get_gpio_in_named(controller, "NMI", 0);
+    void *core = qemu.object_resolve_path_type("", "armv7m", NULL);
+    if (core) { /* Arm's M profile: an input of the core, handed on to its interrupt controller */
+        void *line = qemu.qdev_get_gpio_in_named(core, "NMI", 0);
         qemu.qemu_set_irq(line, 1);
         qemu.qemu_set_irq(line, 0);
         return NULL;

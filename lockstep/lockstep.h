@@ -78,6 +78,11 @@ void clock_continue(bool at_once);         /* after a stop; `at_once`: with a bo
 bool clock_is_held(void);                  /* the coordinator asked for the stop that is on its way */
 extern struct timer boundary_timer;
 
+/* --- warp.c: jumps of the virtual clock ---------------------------------------------------------------------------- */
+
+/* Moves an idle guest's clock to its next timer. False: it did not move so far. */
+bool warp(int64_t distance);
+
 /* --- stop.c: the machine stops and goes on ------------------------------------------------------------------------- */
 
 void stop_watch(void);

@@ -96,6 +96,7 @@ enum { UNSPECIFIED_ATTRIBUTES = 1 };
     X(int64_t, qemu_clock_get_ns, (int))                                                                             \
     X(int64_t, qemu_clock_deadline_ns_all, (int, int))                                                               \
     X(bool, qemu_clock_run_timers, (int))                                                                            \
+    X(void, qemu_clock_notify, (int))                                                                                \
     X(int64_t, icount_to_ns, (int64_t))                                                                              \
     X(void, icount_start_warp_timer, (void))                                                                         \
     /* the processor and the machine's state */                                                                      \

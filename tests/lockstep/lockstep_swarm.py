@@ -7,6 +7,7 @@ import hashlib
 import heapq
 import importlib.util
 import itertools
+import os
 import select
 import signal
 import socket
@@ -21,7 +22,7 @@ from swarmrig.nodes.qemu.firmware import firmware_path
 from swarmrig.timebase import protocol
 from swarmrig.timebase.protocol import Decoder, Flag, Gone, Hello, Report, Stopped
 
-LOCKSTEP = Path(__file__).resolve().parents[2] / "lockstep"
+LOCKSTEP = Path(os.environ.get("LOCKSTEP_SOURCES") or Path(__file__).resolve().parents[2] / "lockstep")
 MS, S = 1_000_000, 1_000_000_000
 PATIENCE_S = 15
 CHANNEL_FD, MONITOR_FD = 9, 10
