@@ -76,7 +76,16 @@ def with_venv(machine: Machine) -> None:
 def test_without_root_the_missing_packages_are_listed(machine):
     result = machine.install("test")
     assert result.returncode == 3
-    for package in ("qemu-system", "gcc-riscv64-unknown-elf", "tshark", "vde2", "busybox-static", "iproute2"):
+    for package in (
+        "qemu-system",
+        "build-essential",
+        "gcc-riscv64-unknown-elf",
+        "gcc-arm-none-eabi",
+        "tshark",
+        "vde2",
+        "busybox-static",
+        "iproute2",
+    ):
         assert package in result.stderr
     assert "sudo apt-get install" in result.stderr
     assert machine.log() == ""
@@ -100,7 +109,7 @@ def test_sudo_without_password_is_used(machine):
     assert result.returncode == 3  # this apt-get installs nothing, which is noticed
     assert "still missing" in result.stderr
     assert machine.log().splitlines()[0].endswith("update")
-    assert "install --no-install-recommends qemu-system-riscv" in machine.log()
+    assert "install --no-install-recommends build-essential qemu-system-riscv" in machine.log()
 
 
 def test_elsewhere_than_on_debian_the_programs_are_listed(machine):
@@ -113,6 +122,7 @@ def test_elsewhere_than_on_debian_the_programs_are_listed(machine):
 
 def test_an_old_python_is_not_enough(machine):
     machine.has("qemu-system-riscv32")
+    machine.has("cc")
     machine.has("python3", 'case "$1 $2" in "-c import sys; sys.exit"*) exit 1 ;; esac')
     result = machine.install("demo")
     assert result.returncode == 3
@@ -132,6 +142,7 @@ def test_errors_of_apt_name_no_host(machine):
 
 def test_the_second_time_nothing_is_done(machine):
     machine.has("qemu-system-riscv32")
+    machine.has("cc")
     with_venv(machine)
     first = machine.install("demo")
     assert (first.returncode, first.stderr) == (0, "")
@@ -144,6 +155,7 @@ def test_the_second_time_nothing_is_done(machine):
 
 def test_a_changed_project_file_renews_the_venv(machine):
     machine.has("qemu-system-riscv32")
+    machine.has("cc")
     with_venv(machine)
     machine.install("demo")
     with (machine.checkout / "pyproject.toml").open("a") as file:
@@ -155,6 +167,7 @@ def test_a_changed_project_file_renews_the_venv(machine):
 
 def test_a_failed_pip_leaves_no_stamp(machine):
     machine.has("qemu-system-riscv32")
+    machine.has("cc")
     with_venv(machine)
     script = (machine.bin / "python3").read_text()
     (machine.bin / "python3").write_text(
