@@ -200,7 +200,7 @@ def _vde_capture(management: Path, file: Path) -> None:
     """Have a switch write down every frame."""
     _wait_for(management)
     with socket.socket(socket.AF_UNIX) as control, control.makefile("rw") as talk:
-        control.connect(str(management))
+        _connect(control, management)
         for command in (f"plugin/add {PDUMP}", f"pdump/filename {file}", "pdump/buffered 1", "pdump/active 1"):
             talk.write(f"{command}\n")
             talk.flush()
@@ -209,6 +209,18 @@ def _vde_capture(management: Path, file: Path) -> None:
                     break
             if not answer.startswith("1000"):
                 raise RuntimeError(f"vde_switch: {command}: {answer}")
+
+
+def _connect(control: socket.socket, path: Path) -> None:
+    """To a socket that may exist a moment before anybody listens."""
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            return control.connect(str(path))
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager
