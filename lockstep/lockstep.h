@@ -94,7 +94,7 @@ extern struct settings {
     const char *netdev, *console;
     bool idle_main_loop, probe;
     const char *target;
-    int paused_state, reset_cause;
+    int paused_state, off_state, reset_cause;
 } settings;
 extern bool greeted, ending;
 /* The first words with the coordinator. False: there is no going on. */

@@ -209,8 +209,11 @@ static bool open_channel(int fd)
 static const char *find_enumerators(void)
 {
     settings.paused_state = qemu.qapi_enum_parse(qemu.RunState_lookup, "paused", -1, NULL);
+    settings.off_state = qemu.qapi_enum_parse(qemu.RunState_lookup, "shutdown", -1, NULL);
     settings.reset_cause = qemu.qapi_enum_parse(qemu.ShutdownCause_lookup, "host-qmp-system-reset", -1, NULL);
-    return settings.paused_state < 0 || settings.reset_cause < 0 ? "this QEMU's states are not as we know them" : NULL;
+    if (settings.paused_state < 0 || settings.off_state < 0 || settings.reset_cause < 0)
+        return "this QEMU's states are not as we know them";
+    return NULL;
 }
 
 static const char *prepare(const struct plugin_info *info)

@@ -7,7 +7,8 @@
  *   (virtio-net does so with frames that wait to be sent). So the times of all timers are noted before and put back.
  *   If somebody changed them in between (a reset, another state loaded), they are left as they are.
  * - A processor that was stopped by itself (breakpoint, reset request, our hold) looks idle, and until the main loop
- *   gets to handle the request, it would warp time to the next timer. Queued work keeps it from that.
+ *   gets to handle the request, it would warp time to the next timer. Queued work keeps it from that. The same goes for
+ *   a guest that has switched itself off.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -66,12 +67,12 @@ static void on_message(void *opaque)
         quit("the rig sent a message of kind %u while the guest was stopped", message.kind);
 }
 
-static void tell(void)
+static void tell(int state)
 {
     const struct stopped message = {
         .header = {.length = sizeof message,
                    .kind = MSG_STOPPED,
-                   .flags = clock_is_held() ? STOPPED_AS_ASKED : 0},
+                   .flags = state == settings.off_state ? STOPPED_IS_OFF : clock_is_held() ? STOPPED_AS_ASKED : 0},
         .now = network_now(),
         .pc = processor_pc(),
     };
@@ -100,13 +101,13 @@ static void on_outer_change(void *opaque, bool running, int state)
 /* The last to hear of a stop, the first to hear of a start. */
 static void on_inner_change(void *opaque, bool running, int state)
 {
-    (void)opaque, (void)state;
+    (void)opaque;
     if (!greeted || ending)
         return;
     if (!running) {
         note_timers(&after_stop);
         stopped = true;
-        tell();
+        tell(state);
     } else if (stopped) {
         note_timers(&before_start);
     }
@@ -123,7 +124,9 @@ static void on_poll(struct notifier *notifier, void *poll)
     (void)notifier;
     const struct main_loop_poll *state = poll;
     void *cpu = qemu.qemu_get_cpu(FIRST_CPU);
-    if (state->state != MAIN_LOOP_POLL_FILL && cpu && qemu.runstate_is_running() && qemu.cpu_is_stopped(cpu))
+    if (state->state == MAIN_LOOP_POLL_FILL || cpu == NULL || !qemu.runstate_is_running())
+        return;
+    if (qemu.cpu_is_stopped(cpu) || qemu.qemu_shutdown_requested_get())
         processor_later(nothing);
 }
 

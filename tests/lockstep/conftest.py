@@ -7,13 +7,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lockstep_swarm import Fleet, load_build
+from lockstep_swarm import API, Fleet, load_build
 
 
 @pytest.fixture(scope="session")
 def plugin(tmp_path_factory):
-    """The library for the plugin API of QEMU 7.2."""
-    return load_build().build(tmp_path_factory.mktemp("lockstep"), (1,))[0]
+    """The library for the QEMU that is tested."""
+    return load_build().build(tmp_path_factory.mktemp("lockstep"), (API,))[0]
 
 
 @pytest.fixture

@@ -23,6 +23,9 @@ from swarmrig.timebase import protocol
 from swarmrig.timebase.protocol import Decoder, Flag, Gone, Hello, Report, Stopped
 
 LOCKSTEP = Path(os.environ.get("LOCKSTEP_SOURCES") or Path(__file__).resolve().parents[2] / "lockstep")
+# To run these tests with another QEMU: the directory of its binaries, and the version of its plugin API.
+QEMU_DIRECTORY = os.environ.get("LOCKSTEP_QEMU_DIRECTORY") or "/usr/bin"
+API = int(os.environ.get("LOCKSTEP_API") or 1)
 MS, S = 1_000_000, 1_000_000_000
 PATIENCE_S = 15
 CHANNEL_FD, MONITOR_FD = 9, 10
@@ -101,8 +104,9 @@ class Guest:
         self.monitor, monitor = socket.socketpair()
         with theirs, monitor, self.errors.open("wb") as errors:
             shell = f'exec "$@" {CHANNEL_FD}<&{theirs.fileno()} {MONITOR_FD}<&{monitor.fileno()}'
+            environment = {"TZ": "UTC", "PATH": f"{QEMU_DIRECTORY}:/usr/bin:/bin"}
             self.process = subprocess.Popen(
-                ["bash", "-c", shell, "bash", *command], env={"TZ": "UTC", "PATH": "/usr/bin:/bin"}, stderr=errors,
+                ["bash", "-c", shell, "bash", *command], env=environment, stderr=errors,
                 stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno(), monitor.fileno()],
             )  # fmt: skip
 

@@ -39,7 +39,9 @@ hellos = st.builds(
     Hello, st.integers(0, 9), st.frozensets(st.sampled_from(Command)), st.integers(0, 7).map(Feature), u32, times,
     texts, texts,
 )  # fmt: skip
-messages = st.one_of(reports, hellos, st.builds(Stopped, times, u64, st.booleans()), st.builds(Gone, reports))
+messages = st.one_of(
+    reports, hellos, st.builds(Stopped, times, u64, st.booleans(), st.booleans()), st.builds(Gone, reports)
+)
 
 
 def message(kind, flags, body):
@@ -64,8 +66,8 @@ def encode(value):
             return encode_report(value)
         case Gone(last):
             return encode_report(last, 4)
-        case Stopped(now, pc, as_asked):
-            return message(3, as_asked, struct.pack("<qQ", now, pc))
+        case Stopped(now, pc, as_asked, is_off):
+            return message(3, as_asked + 2 * is_off, struct.pack("<qQ", now, pc))
         case Hello():
             known = sum(1 << command for command in value.commands)
             version, target = value.qemu.encode(), value.target.encode()

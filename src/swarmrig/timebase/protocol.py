@@ -137,7 +137,9 @@ class Stopped(NamedTuple):
     now: int
     pc: int
     as_asked: bool
-    """By HOLD; otherwise a debugger or somebody at the monitor did it."""
+    """By HOLD; otherwise a debugger or somebody at the monitor did it, or the guest itself."""
+    is_off: bool = False
+    """The guest has switched itself off; `Gone` follows unless QEMU was told to stay."""
 
 
 class Gone(NamedTuple):
@@ -253,7 +255,7 @@ def _report(data: bytes, start: int, end: int) -> Report:
 def _stopped(data: bytes, start: int, end: int) -> Stopped:
     _, _, flags, now, pc = _STOPPED.unpack_from(data, start)
     _expect_end("STOPPED", start + _STOPPED.size, end)
-    return Stopped(now, pc, bool(flags & 1))
+    return Stopped(now, pc, bool(flags & 1), bool(flags & 2))
 
 
 def _hello(data: bytes, start: int, end: int) -> Hello:
