@@ -22,8 +22,8 @@ from swarmrig.nodes.qemu.firmware import firmware_path
 from swarmrig.timebase import protocol
 from swarmrig.timebase.protocol import Decoder, Flag, Gone, Hello, Report, Stopped
 
+# Other sources of the plugin; or another QEMU: the directory of its binaries, and the version of its plugin API.
 LOCKSTEP = Path(os.environ.get("LOCKSTEP_SOURCES") or Path(__file__).resolve().parents[2] / "lockstep")
-# To run these tests with another QEMU: the directory of its binaries, and the version of its plugin API.
 QEMU_DIRECTORY = os.environ.get("LOCKSTEP_QEMU_DIRECTORY") or "/usr/bin"
 API = int(os.environ.get("LOCKSTEP_API") or 1)
 MS, S = 1_000_000, 1_000_000_000
