@@ -19,7 +19,7 @@ static struct {
     int64_t due, wait;
 } input = {.due = LOCKSTEP_NEVER};
 
-/* --- memory ------------------------------------------------------------------------------------------------------ */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 WIRE place {
     uint64_t address;
@@ -132,7 +132,7 @@ static const char *interrupt_unmaskably(void)
     return message;
 }
 
-/* --- performing ----------------------------------------------------------------------------------------------------- */
+/* --- performing --------------------------------------------------------------------------------------------------- */
 
 static const char *perform(const struct command *command, const uint8_t *payload, bool *answered)
 {
@@ -195,7 +195,7 @@ void commands_perform(int64_t now)
     }
 }
 
-/* --- taking over ----------------------------------------------------------------------------------------------------- */
+/* --- taking over -------------------------------------------------------------------------------------------------- */
 
 const uint32_t commands_known = 1u << COMMAND_FRAME | 1u << COMMAND_CONSOLE | 1u << COMMAND_WRITE | 1u << COMMAND_XOR |
                                 1u << COMMAND_READ | 1u << COMMAND_RESET | 1u << COMMAND_NMI | 1u << COMMAND_PAUSE |

@@ -14,7 +14,7 @@
 #include "protocol.h"
 #include "qemu.h"
 
-/* --- channel.c: bytes, and the socket to the coordinator ------------------------------------------------------- */
+/* --- channel.c: bytes, and the socket to the coordinator ---------------------------------------------------------- */
 
 struct buffer {
     uint8_t *data;
@@ -35,20 +35,20 @@ bool channel_receive(struct message *);
 /* Has the processor's thread do this work when the coordinator is gone, also in the middle of a quantum. */
 bool channel_watch(void (*when_gone)(void *cpu, uint64_t data));
 
-/* --- output.c: what the guest did since the last report --------------------------------------------------------- */
+/* --- output.c: what the guest did since the last report ----------------------------------------------------------- */
 
 void output_frame(const uint8_t *data, size_t length);
 void output_console(const uint8_t *data, size_t length);
 void output_reply(uint32_t tag, enum reply_status, const void *data, size_t length);
 bool output_send(enum message_kind, uint16_t flags, int64_t deadline, uint32_t overshoot);
 
-/* --- taps.c: hooks where frames and console bytes leave the guest ----------------------------------------------- */
+/* --- taps.c: hooks where frames and console bytes leave the guest ------------------------------------------------- */
 
 extern void *tapped_netdev, *tapped_console; /* NULL: the guest has none */
 /* Hooks the devices of these names (NULL: none). Returns what is wrong, or NULL. */
 const char *taps_install(const char *netdev, const char *console);
 
-/* --- processor.c: what depends on the guest's architecture ------------------------------------------------------- */
+/* --- processor.c: what depends on the guest's architecture -------------------------------------------------------- */
 
 /* False: nothing is known about this target. */
 bool processor_select(const char *target);
@@ -57,7 +57,7 @@ bool processor_has_pc(void);
 uint64_t processor_pc(void);
 void processor_later(void (*work)(void *, uint64_t)); /* on its thread, outside of guest code */
 
-/* --- commands.c: inputs ---------------------------------------------------------------------------------------------- */
+/* --- commands.c: inputs ------------------------------------------------------------------------------------------- */
 
 extern const uint32_t commands_known;
 /* Takes over the commands of a grant. Returns what is wrong with them, or NULL. */
@@ -66,7 +66,7 @@ int64_t commands_next(void); /* time of the first that is left, or LOCKSTEP_NEVE
 void commands_perform(int64_t now);
 int64_t console_next(void); /* time at which the next byte of console input is due */
 
-/* --- clock.c: time ----------------------------------------------------------------------------------------------------- */
+/* --- clock.c: time ------------------------------------------------------------------------------------------------ */
 
 int64_t guest_now(void);
 int64_t network_now(void);
@@ -78,16 +78,16 @@ void clock_continue(bool at_once);         /* after a stop; `at_once`: with a bo
 bool clock_is_held(void);                  /* the coordinator asked for the stop that is on its way */
 extern struct timer boundary_timer;
 
-/* --- warp.c: jumps of the virtual clock ---------------------------------------------------------------------------- */
+/* --- warp.c: jumps of the virtual clock --------------------------------------------------------------------------- */
 
 /* Moves an idle guest's clock to its next timer. False: it did not move so far. */
 bool warp(int64_t distance);
 
-/* --- stop.c: the machine stops and goes on ------------------------------------------------------------------------- */
+/* --- stop.c: the machine stops and goes on ------------------------------------------------------------------------ */
 
 void stop_watch(void);
 
-/* --- plugin.c: beginning and end --------------------------------------------------------------------------------------- */
+/* --- plugin.c: beginning and end ---------------------------------------------------------------------------------- */
 
 extern struct settings {
     int fd, processor;
