@@ -24,5 +24,6 @@ bench: ## measure: every line compares with a peer in the same run (ARGS="NAME .
 	@$(PYTHON) -m bench $(ARGS)
 
 clean: ## remove what was built or installed into this directory; runs/ stays
-	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis refnode/build
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis refnode/build \
+		src/swarmrig/timebase/lockstep
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -39,7 +39,9 @@ class RefusedError(Exception):
 class Client:
     """A conversation with the guardian. Requests may overlap; answers are matched by number."""
 
-    def __init__(self, scope: RunScope, sock: socket.socket, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(
+        self, scope: RunScope, sock: socket.socket, process: subprocess.Popen[bytes], log: Path | None
+    ) -> None:
         self.scope = scope
         self.place: Place | None = None
         self.lost: GuardianLostError | None = None
@@ -133,7 +135,7 @@ class Client:
             os.close(self.place.lock)
             os.close(self.place.journal)
         with suppress(OSError):
-            if not self._log.stat().st_size:
+            if self._log is not None and not self._log.stat().st_size:
                 self._log.unlink()
 
     async def _ask(self, kind: str, *details: Any) -> Any:
@@ -234,7 +236,9 @@ class Client:
         self.on_lost()
 
     def _loss(self) -> GuardianLostError:
-        words = self._log.read_text(errors="replace").strip()[-2000:] if self._log.exists() else ""
+        words = ""
+        if self._log is not None and self._log.exists():
+            words = self._log.read_text(errors="replace").strip()[-2000:]
         return GuardianLostError(
             f"the guardian process (pid {self.guardian_pid}) died" + (f"; its last words:\n{words}" if words else ""),
             hint="was it killed (out of memory, by hand)? Everything it guarded has been killed",
@@ -257,14 +261,14 @@ async def open_client(scope: RunScope) -> AsyncIterator[Client]:
 
 
 def _start(scope: RunScope) -> Client:
-    if not scope.run_directory.is_dir():
+    if not scope.is_passing and not scope.run_directory.is_dir():
         raise HostError(f"the run directory {scope.run_directory} does not exist")
     private_directory(scope.state_root)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    log = scope.run_directory / sweep.GUARDIAN_LOG
+    log = None if scope.is_passing else scope.run_directory / sweep.GUARDIAN_LOG
     try:
         ours.setblocking(False)
-        with theirs, log.open("ab") as words:
+        with theirs, open(log or os.devnull, "ab") as words:
             process = _popen(scope, theirs, words.fileno())
     except OSError as error:
         ours.close()

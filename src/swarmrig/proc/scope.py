@@ -47,6 +47,16 @@ class RunScope:
         if not _RUN_ID.fullmatch(self.run_id):
             raise ValueError(f"run id {self.run_id!r}: 8 to 32 of 0-9a-z expected")
 
+    @classmethod
+    def passing(cls) -> RunScope:
+        """A scope of its own for a few commands: its logs go with its state directory, whatever happens."""
+        root, run_id = default_state_root(), new_run_id()
+        return cls(root / run_id, run_id, root)
+
+    @property
+    def is_passing(self) -> bool:
+        return self.run_directory == self.state_directory
+
     @property
     def state_directory(self) -> Path:
         """Private (0700), removed at the end of the run: sockets, temporary files, the journal."""

@@ -8,7 +8,6 @@ import platform
 import re
 import shutil
 import struct
-import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,9 +51,8 @@ class Probe:
 
 async def examine_host() -> list[Probe]:
     """Every probe, in a fixed order, within about five seconds; nothing is left behind."""
-    with tempfile.TemporaryDirectory(prefix="swarmrig-doctor-") as place:
-        async with open_spawner(RunScope(Path(place))) as spawner:
-            return await probe_host(spawner, Path(place))
+    async with open_spawner(RunScope.passing()) as spawner:
+        return await probe_host(spawner, spawner.scope.temporary_directory)
 
 
 async def probe_host(spawner: Spawner, scratch: Path) -> list[Probe]:

@@ -17,6 +17,9 @@ HALTED = {"shutdown", "internal-error", "guest-panicked", "io-error", "watchdog"
 RESET_ROUNDS = 100
 """Each asks once around the emulator's main loop; two are enough."""
 
+HUB_WARNING = "is not connected to host network"
+"""QEMU says so of every guest in virtual time, whose network is the plugin's."""
+
 
 class EmulatorNode:
     """CanKill: all that a guest has whose console, network and time belong to the lockstep plugin."""
@@ -38,7 +41,8 @@ class EmulatorNode:
         return await self._process.wait()
 
     def last_words(self) -> str:
-        return self._process.last_words()
+        lines = self._process.last_words().splitlines()
+        return "\n".join(line for line in lines if not line.endswith(HUB_WARNING))
 
     async def kill(self) -> None:
         """End the emulator without warning, as a power cut does; returns when it has ended."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,9 +106,8 @@ def _identity(emulator: Path) -> tuple[Path, int, int]:
 
 
 async def _ask(emulator: Path) -> Support:
-    with tempfile.TemporaryDirectory(prefix="swarmrig-probe-") as place:
-        async with open_spawner(RunScope(Path(place))) as spawner:
-            return await probe(spawner, emulator)
+    async with open_spawner(RunScope.passing()) as spawner:
+        return await probe(spawner, emulator)
 
 
 def refusal(setup: Setup, support: Support) -> str | None:
