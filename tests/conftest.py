@@ -110,7 +110,10 @@ def is_dead(directory: Path):
     try:
         fd = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return directory.exists() and bool(os.listdir(directory))
+        try:
+            return bool(os.listdir(directory))
+        except FileNotFoundError:  # another worker's, and gone by now
+            return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return directory.exists()

@@ -20,6 +20,7 @@ from swarmrig.errors import HostError
 from swarmrig.nodes.qemu.machines import MACHINES, Machine, Storage
 from swarmrig.nodes.qemu.setup import DEBIAN_PACKAGES
 from swarmrig.proc import Completed, RunScope, Spawner, open_spawner
+from swarmrig.timebase.plugin import probe as probe_lockstep
 
 DEADLINE_S = 3.0
 """Per program; the probes run at the same time."""
@@ -80,6 +81,7 @@ def _probes(spawner: Spawner, scratch: Path) -> dict[str, Callable[[], Awaitable
         "qemu-system-arm": partial(_qemu, spawner, "arm", "mps2-an385"),
         "qemu-system-x86_64": partial(_qemu, spawner, "x86_64", "q35"),
         **{machine.name: partial(_espressif, spawner, machine) for machine in esp_machines},
+        "virtual time": partial(_virtual_time, spawner),
         "kvm": partial(_kvm, spawner, scratch),
         "tap": partial(anyio.to_thread.run_sync, _tap),
         "user namespaces": partial(_user_namespaces, spawner),
@@ -107,6 +109,24 @@ async def _qemu(spawner: Spawner, architecture: str, machine: str) -> Probe:
     if machine not in machines:
         return Probe(name, False, f"{path} has no machine {machine}", package)
     return Probe(name, True, f"{path}, version {_dotted(version)}, machine {machine}")
+
+
+async def _virtual_time(spawner: Spawner) -> Probe:
+    """The plugin was built, and the emulator of the reference firmware can be in lockstep with it."""
+    path = shutil.which("qemu-system-riscv32")
+    if path is None:
+        return Probe(
+            "virtual time", False, "needs qemu-system-riscv32, which is not there", "runs take place in real time"
+        )
+    support = await probe_lockstep(spawner, path)
+    if not support.ok:
+        return Probe(
+            "virtual time",
+            False,
+            f"{path} {support.reason}",
+            support.hint or "without it, runs take place in real time",
+        )
+    return Probe("virtual time", True, f"{path} loads the lockstep plugin (plugin API {support.api})")
 
 
 async def _espressif(spawner: Spawner, machine: Machine) -> Probe:

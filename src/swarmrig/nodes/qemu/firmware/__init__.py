@@ -21,12 +21,13 @@ VARIANTS = (
 
 
 def firmware_path(machine: str, variant: str | None = None) -> Path:
-    """The ELF for a machine, or its build with the planted bug `variant`.
+    """The ELF for a machine, or its build with the planted bug `variant` (in any case: leak-until-OOM).
 
     Raises HostError when there is no such machine or variant, or when the file is not where it belongs.
     """
     if machine not in MACHINES:
         raise HostError(f"no reference firmware for machine {machine!r}", hint=f"there is {', '.join(MACHINES)}")
+    variant = variant.lower() if variant else None
     if variant is not None and variant not in VARIANTS:
         raise HostError(f"no firmware variant {variant!r}", hint=f"there is {', '.join(VARIANTS)}")
     name = f"{machine}-{variant}.elf" if variant else f"{machine}.elf"
