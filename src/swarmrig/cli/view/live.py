@@ -93,6 +93,9 @@ def _share(room: int, nodes: int, links: int) -> tuple[int, int]:
     return max(1, min(nodes, room - for_links)), for_links
 
 
+FREE_TEXT = ("console", "because")
+
+
 def _nodes_table(nodes: Mapping[str, NodeView], rows: int) -> Table:
     table = _table("node", "state", ">boot", ">frames", ">Hz", "console")
     for name, view in _first(nodes, rows, urgent=lambda view: view.state == "exited"):
@@ -135,9 +138,16 @@ def _checks_table(checks: Mapping[str, Judgement | None]) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold dim", expand=False)
+    """Columns by title, `>` for numbers; a last one of text takes the room that the others leave."""
+    text_last = columns[-1] in FREE_TEXT
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold dim", expand=text_last)
     for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+        table.add_column(
+            column.lstrip(">"),
+            justify="right" if column.startswith(">") else "left",
+            no_wrap=True,
+            ratio=1 if column in FREE_TEXT else None,
+        )
     return table
 
 
