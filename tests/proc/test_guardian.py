@@ -367,5 +367,7 @@ def test_links_and_namespaces_of_a_killed_rig_are_removed(scope, killed):
     argv += ["sh", "-c", inside, "sh", sys.executable, "-c", NETWORK, PROGRAM]
     argv += [scope.run_directory, scope.state_root, scope.run_id, killed]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    if done.returncode and "unshare failed: Operation not permitted" in done.stderr:
+        pytest.skip("user namespaces are not permitted here (a chroot or a container)")
     assert done.returncode == 0, done.stdout + done.stderr
     assert not list(scope.state_root.iterdir())
