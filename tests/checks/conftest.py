@@ -40,6 +40,8 @@ class Swarm:
 
     context: CheckContext
     facts: list[Fact] = field(default_factory=list)
+    deaf: set[str] = field(default_factory=set)
+    """Nodes that no beacon reaches."""
     _numbers: Counter[str] = field(default_factory=Counter)
 
     def judge(self, check: type, *, until: int = 60 * S, final: bool = True, **params) -> Judgement | None:
@@ -111,7 +113,13 @@ class Swarm:
 
     def beacon(self, t: int, number: int, *, slots: int | None = None) -> Frame:
         payload = Beacon(self.number(self.hub), slots or len(self.ids), number, 50_000, t // 1000).pack()
-        return self.send(self.hub, payload, t, to=GROUP)
+        sent = self.send(self.hub, payload, t, to=GROUP)
+        for node in self.ids:
+            if node != self.hub and node not in self.deaf:
+                link = self.context.network.link(self.context.network.device(node).link)
+                forwarder = link.b if link.a == node else link.a
+                self.send(forwarder, payload, t, to=GROUP, link=link.name)
+        return sent
 
     def arrival(self, node: str, t: int, seq: int, **options) -> Frame:
         """A CSI frame of `node` on the hub's own link, coming from the forwarder."""

@@ -95,6 +95,7 @@ def a_run(swarm_of):
     for node in swarm.ids:
         swarm.line(node, f"I (2) tdm: TDM slot={swarm.number(node)} of 3")
     for superframe in range(400):
+        swarm.deaf = {"s1"} if 10 * S <= superframe * 50 * MS < 15 * S else set()
         swarm.beacon(superframe * 50 * MS, superframe)
         for node in swarm.ids:
             slot_ns = (50 * swarm.number(node) * MS + 12 * MS) // 3

@@ -54,6 +54,12 @@ def test_each_in_its_own_slot(swarm, judged):
     assert {item.file for item in judgement.evidence} >= {"nodes/s1/console.log", "net/coord.pcapng"}
 
 
+def test_a_node_that_no_beacon_reaches_keeps_its_slot_by_chance(swarm, judged):
+    swarm.deaf = {"s2"}
+    everybody(swarm)
+    judged(swarm.judge(TdmNoCollision), Outcome.INCONCLUSIVE, "no beacon reached s2")
+
+
 def test_nothing(swarm, judged):
     judgement = judged(swarm.judge(TdmNoCollision), Outcome.INCONCLUSIVE, "no slot was reported", "no beacon")
     assert judgement.counted is Outcome.FAIL

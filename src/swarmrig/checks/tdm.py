@@ -84,6 +84,9 @@ class TdmNoCollision:
         self._reported: dict[str, tuple[int, ConsoleLine]] = {}
         self._superframes = Superframes()
         self._first_beacon: Frame | None = None
+        self._wires = {context.network.device(node.id).link: node.id for node in self._nodes}
+        self._heard = {self._hub.id} if self._hub else set()
+        """Nodes that a beacon was delivered to."""
         self._counted_ns = 0
 
     def observe(self, fact: Fact) -> None:
@@ -93,6 +96,8 @@ class TdmNoCollision:
                 self._senders[fact.sender].observe(fact, sequence)
             elif self._hub is not None and fact.sender == self._hub.id:
                 self._observe_beacon(fact)
+            elif fact.delivered and self._wires.get(fact.link, fact.sender) not in self._heard | {fact.sender}:
+                self._observe_arrival(fact)
         elif isinstance(fact, ConsoleLine) and fact.node in self._senders:
             slot = tdm_slot(fact.text)
             if slot is not None:
@@ -110,6 +115,11 @@ class TdmNoCollision:
             self._counted_ns = frame.t_ns - HORIZON_NS
             for sender in self._senders.values():
                 sender.count(self._superframes, self._counted_ns)
+
+    def _observe_arrival(self, frame: Frame) -> None:
+        """On a node's own wire, from its far end."""
+        if _BEACON_FRAME_MIN <= len(frame.data) <= _BEACON_FRAME_MAX and decoded(frame.data).beacon is not None:
+            self._heard.add(self._wires[frame.link])
 
     def judge(self, now_ns: int, *, final: bool) -> Judgement | None:  # noqa: ARG002 - the contract
         if not final:
@@ -159,6 +169,8 @@ class TdmNoCollision:
         """The slot that the node keeps; None, and a gap, when it can't be told."""
         if not sender.frames:
             tally.gap(f"{node} sent no CSI frame")
+        elif node not in self._heard:
+            tally.gap(f"no beacon reached {node}, so it keeps to no slot but by chance")
         elif sender.judged < MIN_FRAMES:
             tally.gap(f"{node} sent {sender.judged} frames that can be judged, {MIN_FRAMES} are needed")
         else:
