@@ -68,7 +68,7 @@ def test_stages_come_in_order_and_proof_has_evidence():
     (result,) = [fault.result() for fault in made.faults]
     assert result.judgement.outcome is Outcome.PASS
     assert [str(evidence) for evidence in result.judgement.evidence] == ["net/x.pcapng#7 (observed)"]
-    assert made.faults[0].as_json()["stages"][1] == {"stage": "observed", "t_ns": 42}
+    assert {"stage": "observed", "t_ns": 42} in made.faults[0].as_json()["stages"]
 
 
 def test_a_fault_that_nobody_saw_fails():
@@ -111,3 +111,11 @@ def test_a_cancelled_schedule_heals_what_is_injected(for_ns):
 
     anyio.run(cut_short)
     assert changes[-1].stage is FaultStage.HEALED
+
+
+def test_stages_are_told_in_the_order_in_which_they_happened():
+    """Virtual time is fast: healing may be done before the capture that shows the cut has been read."""
+    made, _ = schedule(Recording)
+    fault = made.faults[0]
+    fault.stages = [(FaultStage.INJECTED, 10), (FaultStage.HEALED, 30), (FaultStage.OBSERVED, 20)]
+    assert [stage["stage"] for stage in fault.as_json()["stages"]] == ["injected", "observed", "healed"]

@@ -62,11 +62,12 @@ class ScheduledFault:
 
     def as_json(self) -> Mapping[str, Any]:
         judgement = self.result().judgement
+        stages = sorted(self.stages, key=lambda stage: stage[1])  # what was seen becomes known after it happened
         return {
             "id": self.spec.id,
             "kind": self.spec.kind,
             "description": self.description,
-            "stages": [{"stage": stage.value, "t_ns": t_ns} for stage, t_ns in self.stages],
+            "stages": [{"stage": stage.value, "t_ns": t_ns} for stage, t_ns in stages],
             "proved": judgement.outcome is Outcome.PASS,
             "message": judgement.message,
         }
