@@ -56,7 +56,8 @@ def test_the_same_samples_as_on_the_host(flash, host_library):
         with guest(flash(node_nvs(4, scenario=scenario, seed=77)), *FREE_RUNNING, number=4) as device:
             frames = device.wait_for_udp(CSI, 100)[:100]
         room = Room(host_library, scenario, seed=77 + 4)
-        wanted = {bytes(room.generate(number).iq) for number in range(400)}
+        # A busy machine makes the device miss slots, so that its hundredth frame may hold a far later sample.
+        wanted = {bytes(room.generate(number).iq) for number in range(6000)}
         assert csi_numbers(frames) == list(range(100))
         assert {udp.data[20:] for udp in frames} <= wanted
 
