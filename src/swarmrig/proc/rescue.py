@@ -38,11 +38,21 @@ def kill_groups(spawned: Mapping[int, int]) -> list[str]:
     killed = []
     for pid, start in spawned.items():
         if probe.is_running(pid, start):
-            killed.append(f"{pid} ({probe.command(pid)})")
+            killed += [f"{member} ({probe.command(member)})" for member in _group(pid)]
         if probe.start_time(pid) == start:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
     return killed
+
+
+def _group(leader: int) -> list[int]:
+    """The leader, and those below it that end with its group; who is there must be asked before."""
+    members = [leader]
+    for pid in probe.descendants(leader):
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == leader:
+                members.append(pid)
+    return members
 
 
 def end_of_run(scope: RunScope, place: Place, spawned: Mapping[int, int], killed: list[str]) -> None:
