@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +23,9 @@ from swarmrig.plugins import Registry
 from swarmrig.reports.write import write_reports
 from swarmrig.runtime.plan import RunPlan, make_plan
 from swarmrig.runtime.run import FinishedRun, RunOptions, run
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""A full disk meets whoever writes first: a node, a capture or a report. The remedy is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +94,5 @@ def _tell(finished: FinishedRun, manner: Manner) -> None:
         return
     for text in summary_lines(finished, colours=colours_wanted(sys.stdout)):
         say(text)
+    if any(os.strerror(code) in failure for failure in finished.record.failures for code in _FULL):
+        say("hint: free some space, or use --output-dir", stream=sys.stderr)
