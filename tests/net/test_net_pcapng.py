@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmrig.model.network import Fate, LinkPlan, NetworkPlan
-from swarmrig.net import pcapng
 from swarmrig.net.evidence import FrameTail, fate_of
 from swarmrig.net.pcapng import CaptureWriter, PcapngError, PcapngReader
 
@@ -103,7 +102,7 @@ def test_a_full_disk_ends_the_capture_at_a_whole_block(tmp_path: Path, monkeypat
         return count
 
     with CaptureWriter(path, ("left", "right")) as capture:
-        monkeypatch.setattr(pcapng.os, "write", write)
+        monkeypatch.setattr(os, "write", write)
         capture.record((1, 0, TCP, None))
         capture.flush()
         for number in range(100):

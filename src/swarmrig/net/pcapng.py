@@ -7,15 +7,14 @@ and, unless the frame was plainly delivered, a comment. The reader reads what th
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from swarmrig.model.network import Fate
+from swarmrig.net.growing import GrowingFile
 from swarmrig.net.link import Record
 
 OUTBOUND, INBOUND = 2, 1
@@ -46,23 +45,27 @@ class PcapngError(ValueError):
 class CaptureWriter:
     """The growing capture of one link. `record` costs an append; `flush` formats and writes.
 
-    A write that fails (disk full) ends this capture: the file is cut back to its last whole block, `failure` says
-    why, and what follows is dropped.
+    A write that fails (disk full) ends this capture, as of any GrowingFile: `failure` says why.
     """
 
     def __init__(self, path: Path, interfaces: Sequence[str]) -> None:
         """Creates the file with its header; OSError when that fails."""
-        self.path = path
-        self.failure: str | None = None
+        self._file = GrowingFile(path)
         self._pending: list[Record] = []
         self.record = self._pending.append
         self._forms = _Forms()
-        self._size = 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        self._write(_section_block() + b"".join(_interface_block(name) for name in interfaces))
+        self._file.write(_section_block() + b"".join(_interface_block(name) for name in interfaces))
         if self.failure is not None:
             self.close()
             raise OSError(self.failure)
+
+    @property
+    def path(self) -> Path:
+        return self._file.path
+
+    @property
+    def failure(self) -> str | None:
+        return self._file.failure
 
     def __enter__(self) -> CaptureWriter:
         return self
@@ -87,26 +90,10 @@ class CaptureWriter:
             pack, length, tail = forms[size]
             add(pack(_PACKET, length, interface, t_ns >> 32, t_ns & _LOW, size, size, frame, tail))
         self._pending.clear()
-        self._write(b"".join(blocks))
+        self._file.write(b"".join(blocks))
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def _write(self, data: bytes) -> None:
-        if self.failure is not None or self._fd < 0:
-            return
-        left = memoryview(data)
-        try:
-            while left:
-                left = left[os.write(self._fd, left) :]
-        except OSError as error:
-            self.failure = f"{self.path.name}: {error.strerror}"
-            with suppress(OSError):  # a device, perhaps
-                os.ftruncate(self._fd, self._size)
-            return
-        self._size += len(data)
+        self._file.close()
 
 
 @dataclass(frozen=True, slots=True)

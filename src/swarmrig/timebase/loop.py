@@ -10,8 +10,9 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from swarmrig.errors import SwarmrigError
@@ -23,6 +24,7 @@ from swarmrig.timebase import protocol
 from swarmrig.timebase.coordinator import NEVER, Coordinator, Grant
 from swarmrig.timebase.distance import Distances
 from swarmrig.timebase.protocol import Decoder, Flag, Gone, Hello, Report
+from swarmrig.timebase.recording import SUFFIX, InputLog
 
 RECEIVE = 16_384
 """Bytes a receive: a larger buffer costs more to hand out than it saves."""
@@ -39,9 +41,11 @@ class GuestError(SwarmrigError):
 class GuestChannel:
     """One guest: its socket, what it has said, and whether it still lives."""
 
-    def __init__(self, device: str, fd: int) -> None:
+    def __init__(self, device: str, fd: int, inputs: InputLog) -> None:
         self.device = device
         self.socket = socket.socket(fileno=fd)
+        self.inputs = inputs
+        self.now = 0
         self.decoder = Decoder()
         self.inbox = Agenda()
         self.alive = True
@@ -53,7 +57,7 @@ class GuestChannel:
 
     def hear(self, report: Report) -> None:
         """Keep the console lines; one that a report cut goes on with the next."""
-        self.pc = report.pc
+        self.now, self.pc = report.now, report.pc
         for line in report.console:
             self._part += line.data
             if line.complete:
@@ -78,9 +82,11 @@ class GuestChannel:
 class VirtualLoop:
     """Runs the engine and its guests until `stopped`; has the interface of net.loop.FabricLoop."""
 
-    def __init__(self, engine: Engine, captures: Mapping[str, CaptureWriter]) -> None:
+    def __init__(self, engine: Engine, captures: Mapping[str, CaptureWriter], directory: Path) -> None:
+        """`directory`: where the inputs of the guests are recorded."""
         self.engine = engine
         self.captures = captures
+        self._directory = directory
         self.stopped = False
         self.failure: str | None = None
         self.guests: list[GuestChannel] = []
@@ -96,6 +102,8 @@ class VirtualLoop:
     def close(self) -> None:
         for guest in self.guests:
             guest.socket.close()
+            guest.inputs.end(guest.now)
+            guest.inputs.close()
         self._epoll.close()
 
     def watch(self, fd: int, events: int, react: Callable[[int], None]) -> None:
@@ -110,7 +118,8 @@ class VirtualLoop:
         """Connect a device's lockstep channel, which now belongs to the loop."""
         if self.engine.plan.device(device).port is not PortKind.LOCKSTEP or self._coordinator is not None:
             raise ValueError(f"device {device} cannot be attached in virtual time")
-        guest = GuestChannel(device, fd)
+        guest = GuestChannel(device, fd, InputLog(self._directory / f"{device}{SUFFIX}"))
+        guest.inputs.begin(0)
         self.engine.collect(device, guest.inbox)
         self._by_fd[fd] = (len(self.guests), guest)
         self.guests.append(guest)
@@ -197,12 +206,15 @@ class VirtualLoop:
             "nodes": {name: node.report() for name, node in nodes.items()},
             "node_failures": {name: node.failure for name, node in nodes.items() if node.failure is not None},
             "console": console,
-            "capture_error": "; ".join(error for capture in self.captures.values()
-                                       if (error := capture.failure) is not None) or None,
+            "capture_error": "; ".join(self._file_failures()) or None,
             "failure": self.failure,
         }  # fmt: skip
         self._go_on()  # the console may have been what held it up
         return statistics
+
+    def _file_failures(self) -> Iterator[str]:
+        yield from (capture.failure for capture in self.captures.values() if capture.failure is not None)
+        yield from (guest.inputs.failure for guest in self.guests if guest.inputs.failure is not None)
 
     def _barrier_ns(self) -> int:
         return min((t_ns for t_ns, _ in self._stops.values()), default=self._end_ns)
@@ -232,7 +244,9 @@ class VirtualLoop:
 
     def _grant(self, grant: Grant) -> None:
         guest = self.guests[grant.guest]
-        self._send(guest, protocol.grant(grant.horizon_ns, [protocol.frame(*one) for one in grant.inputs]))
+        commands = [protocol.frame(*one) for one in grant.inputs]
+        guest.inputs.add(commands)
+        self._send(guest, protocol.grant(grant.horizon_ns, commands))
 
     def _send(self, guest: GuestChannel, data: bytes) -> None:
         with suppress(OSError):  # its end is read, too, and handled there
@@ -280,6 +294,7 @@ class VirtualLoop:
     def _lose(self, index: int, guest: GuestChannel) -> None:
         """The guest's emulator is gone; time goes on without it."""
         guest.alive = False
+        guest.inputs.end(guest.now)
         guest.hear_rest(self.now_ns())
         self._epoll.unregister(guest.socket.fileno())
         del self._by_fd[guest.socket.fileno()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class VirtualController(Controller):
 
 def run(control: socket.socket, plan_path: Path, directory: Path) -> None:
     """Run until the control socket is closed."""
-    serve(control, plan_path, directory, VirtualLoop, VirtualController)
+    serve(control, plan_path, directory, partial(VirtualLoop, directory=directory), VirtualController)
 
 
 if __name__ == "__main__":
