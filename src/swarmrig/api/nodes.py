@@ -72,6 +72,9 @@ class LaunchContext:
     """Run time."""
     on_console: Callable[[str, int, bytes], None]
     """Called as (node id, t_ns, chunk) with raw console bytes as they arrive, any chunking."""
+    network: Any = None
+    """The running network, for a node that is switched off and on again, or acted upon at an exact virtual time:
+    `swarmrig.net.fabric.Fabric`, in virtual time `swarmrig.timebase.fabric.VirtualFabric`."""
 
 
 class Node(Protocol):
@@ -88,33 +91,79 @@ class Node(Protocol):
         ...
 
 
+# In virtual time, what these do happens at exactly the time at which time stands while they are called.
+
+
 @runtime_checkable
 class HasConsole(Protocol):
-    async def write_console(self, data: bytes) -> None: ...
+    async def write_console(self, data: bytes) -> None:
+        """Type; returns when the console has taken it."""
+        ...
 
 
 @runtime_checkable
 class CanPause(Protocol):
-    async def pause(self) -> None: ...
+    async def pause(self) -> None:
+        """Let the node stand still; what is sent to it waits, or is lost when there is too much of it."""
+        ...
 
     async def resume(self) -> None: ...
 
 
 @runtime_checkable
 class CanReset(Protocol):
-    async def reset(self) -> None: ...
+    async def reset(self) -> None:
+        """Press the reset button."""
+        ...
 
 
 @runtime_checkable
 class CanKill(Protocol):
-    async def kill(self) -> None: ...
+    async def kill(self) -> None:
+        """End the node's process by SIGKILL: the node has ended then."""
+        ...
+
+
+@runtime_checkable
+class CanPowerCycle(Protocol):
+    async def power_off(self) -> None:
+        """Pull the plug: the process is killed and reaped, what is sent to the node is lost. It has not ended:
+        `wait_exited` goes on waiting. NodeError when it is off already, or has ended."""
+        ...
+
+    async def power_on(self) -> None:
+        """Start again from the same flash, at the same place in the network. NodeError when it is on."""
+        ...
 
 
 @runtime_checkable
 class HasMemory(Protocol):
+    """Physical memory by address. NodeError when it cannot be reached, ValueError for what is no range of it."""
+
     async def read_memory(self, address: int, size: int) -> bytes: ...
 
-    async def write_memory(self, address: int, data: bytes) -> None: ...
+    async def write_memory(self, address: int, data: bytes) -> None:
+        """As a device on the bus would."""
+        ...
+
+    async def flip_memory(self, address: int, mask: bytes) -> tuple[bytes, bytes]:
+        """Flip the bits that are set in `mask`; returns the bytes before and after."""
+        ...
+
+
+@runtime_checkable
+class HasNmi(Protocol):
+    async def nmi(self) -> None:
+        """Raise a non-maskable interrupt."""
+        ...
+
+
+@runtime_checkable
+class HasFlash(Protocol):
+    flash_path: Path
+    """The image file. It may be changed while the power is off, and only then."""
+    flash_base: int | None
+    """Where it is mapped into memory; None where it is not, or not as a whole."""
 
 
 class NodeBackend(Protocol):
