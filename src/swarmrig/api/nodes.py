@@ -189,6 +189,11 @@ class NodeBackend(Protocol):
         """Provision and start the node; entering returns once its process runs (not: has booted)."""
         ...
 
+    def provenance(self, plan: NodePlan, context: LaunchContext) -> Mapping[str, str]:
+        """What the node is made of: versions, paths and digests by name, so that a repetition can tell what differs.
+        A backend without this method says nothing."""
+        ...
+
     def read_back(self, plan: NodePlan, context: LaunchContext) -> Sequence[str]:
         """After the run: compare what the node holds with what was provisioned; returns what differs."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from swarmrig.net.modes import Network
 from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.directory import RunDirectory
 from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.provenance import provenance_of
 from swarmrig.runtime.recorder import Recorder
 
 
@@ -44,6 +45,7 @@ class Fleet:
         self.started = anyio.Event()
         self.ended = anyio.Event()
         self.nodes: dict[str, Node] = {}
+        self.provenance: dict[str, Mapping[str, str]] = {}
 
     async def keep(self, plan: NodePlan) -> None:
         """Start one node and keep it until it exits or is stopped."""
@@ -104,7 +106,9 @@ class Fleet:
         in_network = plan.port in (PortKind.PYTHON, PortKind.LOCKSTEP)  # such a node lives by the network's time
         started_ns = 0 if in_network else self._clock.now_ns()
         self._recorder.observe(NodeChange(started_ns, plan.spec.id, NodeState.STARTED))
-        node: Node = await stack.enter_async_context(self._plan.backends[plan.spec.kind].open(plan, context))
+        backend = self._plan.backends[plan.spec.kind]
+        node: Node = await stack.enter_async_context(backend.open(plan, context))
+        self.provenance[plan.spec.id] = await provenance_of(backend, plan, context)
         return node
 
     def _context(self, plan: NodePlan) -> LaunchContext:

@@ -29,6 +29,7 @@ from swarmrig.runtime.judge import Judge
 from swarmrig.runtime.live import LiveRun
 from swarmrig.runtime.observer import Observer, Unobserved
 from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.provenance import write_provenance
 from swarmrig.runtime.recorder import Recorder
 from swarmrig.runtime.schedule import Schedule
 from swarmrig.runtime.tempo import EXACT
@@ -157,6 +158,7 @@ class _Conductor:
             await live.collect_rest()
         self._statistics = live.statistics
         recorder.finish_consoles()
+        write_provenance(self._directory.path, fleet.provenance)
         for difference in fleet.read_back():
             recorder.warning("flash", f"read back differs: {difference}")
         return schedule

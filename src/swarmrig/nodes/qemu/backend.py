@@ -33,6 +33,7 @@ from swarmrig.nodes.qemu.memory import GuestMemory
 from swarmrig.nodes.qemu.monitor import greeted, open_monitor
 from swarmrig.nodes.qemu.node import EmulatorNode, QemuMemoryNode, QemuNode
 from swarmrig.nodes.qemu.options import QemuOptions
+from swarmrig.nodes.qemu.provenance import provenance
 from swarmrig.nodes.qemu.provisioning import differences, efuse_path, flash_path, provision
 from swarmrig.nodes.qemu.setup import Setup, check_loadable, resolve
 from swarmrig.nodes.qemu.virtual import Lockstep
@@ -111,6 +112,10 @@ class QemuBackend:
                 running = _running(setup, command, context, port)
             async with running as node:
                 yield node
+
+    def provenance(self, plan: NodePlan, context: LaunchContext) -> Mapping[str, str]:
+        """What the node is made of, by digest."""
+        return provenance(resolve(plan.spec, self.machines), plan, context)
 
     def read_back(self, plan: NodePlan, context: LaunchContext) -> Sequence[str]:
         """How the NVS in the node's flash differs from what was provisioned."""

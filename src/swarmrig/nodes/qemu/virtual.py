@@ -39,11 +39,18 @@ class Lockstep:
     """Version of QEMU's plugin API."""
     seed: int
     """Of the emulator's own random numbers, 64 bits."""
+    qemu: str = ""
+    """The emulator's version."""
 
     @property
     def details(self) -> dict[str, object]:
         """For people and reports."""
-        return {"plugin": str(self.library), "plugin_api": self.api, "icount_shift": ICOUNT_SHIFT}
+        return {
+            "emulator_version": self.qemu,
+            "plugin": str(self.library),
+            "plugin_api": self.api,
+            "icount_shift": ICOUNT_SHIFT,
+        }
 
 
 def lockstep(setup: Setup, support: Support, scenario: Scenario) -> Lockstep:
@@ -55,6 +62,7 @@ def lockstep(setup: Setup, support: Support, scenario: Scenario) -> Lockstep:
         library=support.library,
         api=support.api,
         seed=guest_seed(scenario.seed, setup.spec.number),
+        qemu=support.qemu,
     )
 
 
