@@ -160,6 +160,7 @@ class Fate(StrEnum):
     BURST = "drop: burst loss"
     DOWN = "drop: link down"
     QUEUE = "drop: queue full"
+    BLACKHOLE = "drop: blackhole"
     CORRUPTED = "corrupted"
     DUPLICATED = "duplicated"
     REORDERED = "reordered"
@@ -167,4 +168,4 @@ class Fate(StrEnum):
 
     @property
     def modelled_drop(self) -> bool:
-        return self in (Fate.LOSS, Fate.BURST, Fate.DOWN, Fate.QUEUE)
+        return self in (Fate.LOSS, Fate.BURST, Fate.DOWN, Fate.QUEUE, Fate.BLACKHOLE)

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop
 from typing import Any
 
 from swarmrig.api.steppable import SteppableNode
-from swarmrig.model.network import DevicePlan, Impairment, LinkPlan, NetworkPlan, PortKind
+from swarmrig.model.network import DevicePlan, LinkPlan, NetworkPlan, PortKind
 from swarmrig.net.hosted import HostedNode
-from swarmrig.net.impairment import changed
-from swarmrig.net.link import MIN_FRAME, Agenda, Direction, Receiver, Record
+from swarmrig.net.layers import Layers
+from swarmrig.net.link import MAX_FRAME, MIN_FRAME, Agenda, Direction, Receiver, Record
 from swarmrig.net.router import Router
 from swarmrig.net.switch import connect_switch, looping_links
+from swarmrig.wire.filter import compile_filter
 
 Capture = Callable[[Record], object]
 NodeFactory = Callable[[DevicePlan], SteppableNode]
@@ -37,7 +38,7 @@ def load_factory(device: DevicePlan) -> SteppableNode:
 class Wire:
     """One link: both directions."""
 
-    __slots__ = ("backward", "forward", "plan")
+    __slots__ = ("backward", "forward", "layers", "plan")
 
     def __init__(self, plan: LinkPlan, seed: int, agenda: Agenda, record: Capture | None) -> None:
         self.plan = plan
@@ -45,12 +46,19 @@ class Wire:
         self.backward = Direction(
             plan.name, "backward", seed, plan.backward, agenda, interfaces=(1, 0), access=plan.access, record=record
         )
+        self.layers = {"forward": Layers(self.forward), "backward": Layers(self.backward)}
 
     def away_from(self, end: str) -> Direction:
         return self.forward if end == self.plan.a else self.backward
 
     def towards(self, end: str) -> Direction:
         return self.backward if end == self.plan.a else self.forward
+
+    def chosen(self, direction: str | None) -> list[Layers]:
+        """What is in force `forward` or `backward`, or in both directions."""
+        if direction not in (None, *self.layers):
+            raise ValueError(f"a direction is forward or backward, not {direction!r}")
+        return [layers for name, layers in self.layers.items() if direction in (None, name)]
 
     def counters(self) -> dict[str, object]:
         """Both directions, and their sums."""
@@ -141,24 +149,67 @@ class Engine:
         if t_ns > self.now_ns:
             self.now_ns = t_ns
 
-    def set_link(self, t_ns: int, link: str, changes: Mapping[str, Any], direction: str | None = None) -> None:
-        """Change fields of a link's impairment from now on; ValueError names what does not exist."""
-        if link not in self.wires:
-            raise ValueError(f"there is no link {link!r}: the links are {', '.join(self.wires)}")
-        if direction not in (None, "forward", "backward"):
-            raise ValueError(f"a direction is forward or backward, not {direction!r}")
-        wire = self.wires[link]
-        chosen = [each for name, each in (("forward", wire.forward), ("backward", wire.backward))
-                  if direction in (None, name)]  # fmt: skip
-        new: list[Impairment] = [changed(each.impairment, changes) for each in chosen]
-        for each, impairment in zip(chosen, new, strict=True):
-            each.configure(t_ns, impairment)
+    def set_link(
+        self,
+        t_ns: int,
+        link: str,
+        changes: Mapping[str, Any],
+        direction: str | None = None,
+        *,
+        layer: str | None = None,
+        frames: int | None = None,
+    ) -> None:
+        """Change fields of a link's impairment from now on; ValueError names what does not exist.
+
+        With `layer`, the changes lie over all others under that name until they are replaced (by nothing, if they
+        are empty) or, with `frames`, until so many have entered.
+        """
+        if frames is not None and layer is None:
+            raise ValueError("changes for a number of frames need a layer")
+        chosen = self._wire(link).chosen(direction)
+        for layers in chosen:
+            layers.check(changes, frames)
+        for layers in chosen:
+            if layer is None:
+                layers.change(t_ns, changes)
+            else:
+                layers.put(t_ns, layer, changes, frames)
+
+    def set_filter(
+        self, t_ns: int, link: str, text: str | None, direction: str | None = None, *, layer: str = ""
+    ) -> None:
+        """Drop the frames that match a filter (see wire.filter) from now on; None ends what `layer` drops."""
+        chosen = self._wire(link).chosen(direction)
+        matching = None if text is None else compile_filter(text)
+        for layers in chosen:
+            layers.block(t_ns, layer, matching)
+
+    def inject(self, t_ns: int, link: str, end: str, frames: Sequence[tuple[int, bytes]]) -> int:
+        """Have frames enter a link at one end, each at its time or, if that is past, at `t_ns`; returns the time of
+        the first. What is there already for the same instant comes before it."""
+        wire = self._wire(link)
+        if end not in (wire.plan.a, wire.plan.b):
+            raise ValueError(f"the ends of the link {link} are {wire.plan.a} and {wire.plan.b}, not {end!r}")
+        if not frames:
+            raise ValueError("there is no frame to inject")
+        for _, frame in frames:
+            if not MIN_FRAME <= len(frame) <= MAX_FRAME:
+                raise ValueError(f"a frame has {MIN_FRAME} to {MAX_FRAME} bytes, not {len(frame)}")
+        enter = wire.away_from(end).inject
+        for due, frame in frames:
+            self.agenda.at(max(due, t_ns), enter, frame)
+        return max(min(due for due, _ in frames), t_ns)
 
     def frames_under_way(self) -> int:
         """Frames that are on some link now, or that a router is about to answer with."""
         directions = [each for wire in self.wires.values() for each in (wire.forward, wire.backward)]
         arrivals = {each.receiver for each in directions} | {each.send for each in directions}
         return sum(entry[2] in arrivals for entry in self.agenda.heap)
+
+    def _wire(self, link: str) -> Wire:
+        if link not in self.wires:
+            raise ValueError(f"there is no link {link!r}: the links are {', '.join(self.wires)}")
+        return self.wires[link]
 
     def _wire_of(self, device: str) -> Wire:
         return self.wires[self.plan.device(device).link]

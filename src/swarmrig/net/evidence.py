@@ -61,6 +61,7 @@ class _LinkTail:
             data=packet.data,
             fate=fate,
             delivered=not fate.modelled_drop and fate is not Fate.OVERRUN,
+            note=packet.comment or "",
         )
 
 

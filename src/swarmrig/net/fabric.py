@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from swarmrig.model.network import NetworkPlan, PortKind
 from swarmrig.net.bridge import open_host_bridge
 from swarmrig.net.control import MAX_DESCRIPTORS, ControlError, MessageBuffer, encode
 from swarmrig.net.devices import HOST
+from swarmrig.net.pcapng import PcapngReader
 from swarmrig.net.plan_file import dump_plan
 from swarmrig.proc import Process, Spawner
 
@@ -38,6 +39,9 @@ _SOCKET_KINDS = {
 }
 _CONTROL_FD = 3
 _READ_SIZE = 1 << 16
+_MESSAGE_SIZE = 1 << 20
+"""Characters of frames in a message: well below what control allows."""
+_FRAME_OVERHEAD = 32
 _SO_SNDBUFFORCE = 32
 """From asm-generic/socket.h; the socket module has no name for it. Needs CAP_NET_ADMIN."""
 
@@ -48,8 +52,9 @@ class Fabric:
     Every method raises HostError, with the process's own last words, once the network process is gone.
     """
 
-    def __init__(self, plan: NetworkPlan, control: socket.socket, process: Process) -> None:
+    def __init__(self, plan: NetworkPlan, control: socket.socket, process: Process, directory: Path) -> None:
         self.plan = plan
+        self._directory = directory
         self._process = process
         self._control = control
         self._control.setblocking(False)
@@ -78,9 +83,46 @@ class Fabric:
         """Connect a device to an open descriptor of its port's kind (a TAP, say); `fd` stays the caller's to close."""
         await self._request("attach", [fd], devices=[device])
 
-    async def set_link(self, link: str, changes: Mapping[str, Any], *, direction: str | None = None) -> int:
+    async def set_link(
+        self,
+        link: str,
+        changes: Mapping[str, Any],
+        *,
+        direction: str | None = None,
+        layer: str | None = None,
+        frames: int | None = None,
+    ) -> int:
         """See api.LinkControl. ValueError names an unknown link or field, or a value out of range."""
-        return int(await self._request("set_link", link=link, changes=dict(changes), direction=direction))
+        return int(
+            await self._request(
+                "set_link", link=link, changes=dict(changes), direction=direction, layer=layer, frames=frames
+            )
+        )
+
+    async def set_filter(
+        self, link: str, filter_text: str | None, *, direction: str | None = None, layer: str = ""
+    ) -> int:
+        """See api.LinkControl. ValueError names an unknown link, or what is wrong with the filter."""
+        return int(await self._request("set_filter", link=link, filter=filter_text, direction=direction, layer=layer))
+
+    async def inject_frames(self, link: str, sender_end: str, frames: Sequence[tuple[int, bytes]]) -> int:
+        """See api.LinkControl. ValueError names an unknown link or end, or a frame that is none."""
+        parts = [int(await self._request("inject", link=link, end=sender_end, frames=part)) for part in _parts(frames)]
+        return min(parts)
+
+    async def recorded_frames(self, link: str, sender_end: str, since_ns: int) -> list[tuple[int, bytes]]:
+        """See api.LinkControl."""
+        plan = self.plan.link(link)
+        if not plan.capture:
+            raise ValueError(f"nothing records what enters the link {link}")
+        await self.flush()
+        interface = (plan.a, plan.b).index(sender_end)
+        capture = PcapngReader().feed((self._directory / f"{link}.pcapng").read_bytes())
+        return [
+            (packet.t_ns, packet.data)
+            for packet in capture
+            if packet.interface == interface and not packet.inbound and packet.t_ns >= since_ns
+        ]
 
     async def statistics(self) -> dict[str, Any]:
         """Counts up to now, and the console lines of Python nodes since the last call (so: one caller).
@@ -261,9 +303,23 @@ async def run_network(
                     file_size_limit=CAPTURE_LIMIT,
                 )
             )
-        fabric = client(plan, control, process)
+        fabric = client(plan, control, process, directory)
         stack.callback(fabric._close)
         yield fabric, stack
+
+
+def _parts(frames: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, str]]]:
+    """Frames as they are sent, so many at a time as a message has room for."""
+    part: list[tuple[int, str]] = []
+    size = 0
+    for t_ns, frame in frames:
+        part.append((t_ns, frame.hex()))
+        size += 2 * len(frame) + _FRAME_OVERHEAD
+        if size > _MESSAGE_SIZE:
+            yield part
+            part, size = [], 0
+    if part or not frames:
+        yield part
 
 
 def _prepare(module: str, plan: NetworkPlan, directory: Path) -> list[str]:

@@ -44,6 +44,8 @@ class Controller:
             "attach": self._attach,
             "start": lambda message: loop.start(message["start_ns"]),
             "set_link": self._set_link,
+            "set_filter": self._set_filter,
+            "inject": self._inject,
             "statistics": lambda _: loop.statistics(),
             "flush": lambda _: loop.flush(),
             **self._further_commands(),
@@ -103,9 +105,28 @@ class Controller:
             self._loop.attach(device, self._descriptors.popleft())
 
     def _set_link(self, message: dict[str, Any]) -> int:
-        now: int = self._loop.now_ns()
-        self._loop.engine.set_link(now, message["link"], message["changes"], message.get("direction"))
+        now: int = self._loop.change_ns()
+        self._loop.engine.set_link(
+            now,
+            message["link"],
+            message["changes"],
+            message.get("direction"),
+            layer=message.get("layer"),
+            frames=message.get("frames"),
+        )
         return now
+
+    def _set_filter(self, message: dict[str, Any]) -> int:
+        now: int = self._loop.change_ns()
+        self._loop.engine.set_filter(
+            now, message["link"], message["filter"], message.get("direction"), layer=message.get("layer", "")
+        )
+        return now
+
+    def _inject(self, message: dict[str, Any]) -> int:
+        frames = [(int(t_ns), bytes.fromhex(data)) for t_ns, data in message["frames"]]
+        first: int = self._loop.engine.inject(self._loop.change_ns(), message["link"], message["end"], frames)
+        return first
 
     def _send(self, message: dict[str, Any]) -> None:
         try:

@@ -26,6 +26,10 @@ Record = tuple[int, int, bytes, str | None]
 
 MIN_FRAME = 14
 """An Ethernet header. Shorter frames never enter the network: whoever takes them in from outside drops them."""
+MAX_FRAME = 65_535
+"""No port of a device takes a longer one."""
+INJECTED = "injected"
+"""In the comment of a frame that no device sent."""
 BLOCK = 256
 """Frames per block of random words."""
 _LOSS, _STEP, _BURST, _DUPLICATE, _REORDER, _CORRUPT, _BIT, _JITTER = range(8)
@@ -72,7 +76,8 @@ class Direction:
     """
 
     __slots__ = (
-        "_agenda", "_bad", "_base", "_block", "_busy_until", "_delays", "_deliver", "_draws", "_heap", "_hits",
+        "_agenda", "_bad", "_base", "_block", "_blocks", "_busy_until", "_count", "_delays", "_deliver", "_draws",
+        "_heap", "_hits",
         "_index", "_instant", "_jitter", "_key", "_last_due", "_latency", "_order", "_own_interface",
         "_peer_interface", "_rate", "_record", "_special_always", "_thresholds", "access", "byte_count",
         "drops", "duplicates", "impairment", "overruns",
@@ -136,9 +141,22 @@ class Direction:
         """Frames that have entered: the next one's ordinal."""
         return self._base + self._index
 
-    def configure(self, t_ns: int, impairment: Impairment) -> None:
-        """Put an impairment in force for the frames that enter from `t_ns` on; those under way are not touched."""
+    def configure(
+        self,
+        t_ns: int,
+        impairment: Impairment,
+        *,
+        blocks: Callable[[bytes], bool] | None = None,
+        count: Callable[[int], None] | None = None,
+    ) -> None:
+        """Put an impairment in force for the frames that enter from `t_ns` on; those under way are not touched.
+
+        `blocks` says which frames go into the black hole; `count` is called with the time of each frame that has
+        entered, and may configure anew for those that follow.
+        """
         check(impairment)
+        self._blocks = blocks
+        self._count = count
         self.impairment = impairment
         self._latency = impairment.latency_ns
         self._jitter = impairment.jitter_ns
@@ -150,7 +168,7 @@ class Direction:
             (_CORRUPT, impairment.corrupt),
         )
         self._thresholds = tuple((kind, round(chance * _ONE)) for kind, chance in chances if chance)
-        self._special_always = bool(self._rate or impairment.burst or not impairment.up)
+        self._special_always = bool(self._rate or impairment.burst or not impairment.up or blocks or count)
         self._instant = (
             self.access
             and not (self._latency or self._jitter or self._thresholds or self._special_always)
@@ -163,9 +181,7 @@ class Direction:
         """A frame enters the link. Times never go back."""
         index = self._index
         if index == BLOCK:
-            self._base += BLOCK
-            index = 0
-            self._mark()
+            index = self._next_block()
         self._index = index + 1
         self.byte_count += len(frame)
         deliver = self._deliver
@@ -188,6 +204,20 @@ class Direction:
             self._last_due = due
         order = self._order
         heappush(self._heap, (due, order(), deliver, frame))
+
+    def inject(self, t_ns: int, frame: bytes) -> None:
+        """A frame that nobody sent enters the link, and is marked in the capture; else as `send`."""
+        index = self._index
+        if index == BLOCK:
+            index = self._next_block()
+        self._index = index + 1
+        self.byte_count += len(frame)
+        if not self._instant:
+            self._send_special(t_ns, frame, index, INJECTED)
+            return
+        if self._record is not None:
+            self._record((t_ns, self._own_interface, frame, INJECTED))
+        self._deliver(t_ns, frame)
 
     def overrun(self, t_ns: int, frame: bytes) -> None:
         """The receiver did not take a frame in time: an unmodelled drop, recorded at its end."""
@@ -213,12 +243,17 @@ class Direction:
     def _nobody(self, t_ns: int, frame: bytes) -> None:
         """The far end as long as nothing is connected to it."""
 
-    def _send_special(self, t_ns: int, frame: bytes, index: int) -> None:
+    def _next_block(self) -> int:
+        self._base += BLOCK
+        self._mark()
+        return 0
+
+    def _send_special(self, t_ns: int, frame: bytes, index: int, note: str | None = None) -> None:
         """The whole set of impairments, for the frames that need it."""
         hits: set[int] = set()
         if index in self._hits:
             hits.update(kind for kind, threshold in self._thresholds if self._word(kind, index) < threshold)
-        fate = self._fate_before_queue(hits, index)
+        fate = self._fate_before_queue(hits, index, frame)
         if fate is None:
             departure = self._depart(t_ns, len(frame))
             if departure is None:
@@ -226,12 +261,16 @@ class Direction:
         if fate is not None:
             self.drops[fate] = self.drops.get(fate, 0) + 1
             if self._record is not None:
-                self._record((t_ns, self._own_interface, frame, fate.value))
-            return
-        assert departure is not None
-        self._deliver_special(t_ns, departure, frame, hits, index)
+                self._record((t_ns, self._own_interface, frame, f"{fate.value}; {note}" if note else fate.value))
+        else:
+            assert departure is not None
+            self._deliver_special(t_ns, departure, frame, hits, index, note)
+        if self._count is not None:
+            self._count(t_ns)
 
-    def _deliver_special(self, t_ns: int, departure: int, frame: bytes, hits: set[int], index: int) -> None:
+    def _deliver_special(
+        self, t_ns: int, departure: int, frame: bytes, hits: set[int], index: int, note: str | None
+    ) -> None:
         comments, sent = [], frame
         if _CORRUPT in hits and frame:
             bit = self._word(_BIT, index) * len(frame) * 8 >> 32
@@ -241,6 +280,8 @@ class Direction:
             comments.append(Fate.DUPLICATED.value)
         if _REORDER in hits:
             comments.append(Fate.REORDERED.value)
+        if note is not None:
+            comments.append(note)
         if self._record is not None:
             self._record((t_ns, self._own_interface, frame, "; ".join(comments) or None))
         if _REORDER in hits:
@@ -255,11 +296,13 @@ class Direction:
             self.duplicates += 1
             self._agenda.at(due, self._deliver, sent)
 
-    def _fate_before_queue(self, hits: set[int], index: int) -> Fate | None:
+    def _fate_before_queue(self, hits: set[int], index: int, frame: bytes) -> Fate | None:
         """The drop that strikes before the frame would occupy the wire, if any. The burst chain always steps."""
         lost_in_burst = self._step_burst(index)
         if not self.impairment.up:
             return Fate.DOWN
+        if self._blocks is not None and self._blocks(frame):
+            return Fate.BLACKHOLE
         if _LOSS in hits:
             return Fate.LOSS
         return Fate.BURST if lost_in_burst else None

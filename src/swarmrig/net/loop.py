@@ -49,6 +49,7 @@ class FabricLoop:
         self._by_fd: dict[int, str] = {}
         self._streams: list[StreamPort] = []
         self._others: dict[int, Callable[[int], None]] = {}
+        self._round_ns = 0
         self._flush_due_ns = 0
         self._advanced_ns = -COALESCE_NS
         self._unflushed = 0
@@ -102,6 +103,10 @@ class FabricLoop:
         """Run time; 0 before the start."""
         return 0 if self.start_ns is None else time.monotonic_ns() - self.start_ns
 
+    def change_ns(self) -> int:
+        """The time of a change that is made now: what is due up to then has happened, and nothing after."""
+        return self._round_ns
+
     def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:
         """Call `done(True)` once nothing is under way or unread, `done(False)` at the deadline (run time)."""
         self._settling.append((deadline_ns, done))
@@ -121,6 +126,7 @@ class FabricLoop:
         while not self.stopped:
             ready = self._epoll.poll(self._wait())
             now = -1 if self.start_ns is None else time.monotonic_ns() - self.start_ns
+            self._round_ns = max(now, 0)
             self._round(now, ready)
         self.flush()
 

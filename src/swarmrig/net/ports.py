@@ -12,11 +12,10 @@ import socket
 import struct
 from typing import Protocol
 
-from swarmrig.net.link import MIN_FRAME, Direction
+from swarmrig.net.link import MAX_FRAME, MIN_FRAME, Direction
 
 BATCH = 32
 """Frames read from one port before the others have their turn."""
-MAX_FRAME = 65_535
 STREAM_BACKLOG = 1 << 20
 """Bytes that may wait for the reader of a stream port."""
 

@@ -157,6 +157,10 @@ class VirtualLoop:
             return 0
         return min(self._coordinator.floor_ns, self._barrier_ns())
 
+    def change_ns(self) -> int:
+        """The time of a change that is made now."""
+        return self.now_ns()
+
     def end_guests(self) -> None:
         """Have every guest's emulator end in order."""
         for guest in self.guests:
