@@ -70,6 +70,9 @@ enum hal_reset_cause hal_reset_cause(void);
 
 _Noreturn void hal_reset(void);
 
+/* Keep the processor busy for good, with interrupts off; what was said before has left. */
+_Noreturn void hal_hang(void);
+
 /* Fail for real, through the CPU's own trap: used by the console and by planted bugs. */
 void hal_load_from_nowhere(void);
 

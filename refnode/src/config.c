@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "counter.h"
+#include "hal.h"
 #include "log.h"
 #include "nvs.h"
 #include "partition.h"
@@ -141,12 +143,28 @@ static void correct_ranges(void) {
   CORRECT("dwell_ms", dwell_ms, config.dwell_ms >= 50, 100);
 }
 
-void config_load(const uint8_t mac[6], const uint8_t *flash, size_t flash_size) {
-  set_defaults(mac);
+void config_open_nvs(struct nvs *nvs) {
   struct partition partition = {NVS_OFFSET, NVS_SIZE};
-  partition_find_nvs(flash, flash_size, &partition);
+  partition_find_nvs(hal_flash, hal_flash_size, &partition);
+  nvs_open(nvs, hal_flash + partition.offset, partition.size);
+}
+
+/* What earlier runs of the firmware wrote, or tried to write when the power went. */
+static void report_writes(const struct nvs *nvs) {
+  uint32_t writes;
+  if (nvs->torn) {
+    LOG_WARN(TAG, "NVS write was cut off (page %u entry %u), using what was there before",
+             (unsigned)(nvs->torn_place / 1000), (unsigned)(nvs->torn_place % 1000));
+  }
+  if (nvs_get_uint(nvs, COUNTER_SPACE, COUNTER_KEY, UINT32_MAX, &writes)) {
+    LOG_INFO(TAG, "writes=%u", (unsigned)writes);
+  }
+}
+
+void config_load(const uint8_t mac[6]) {
+  set_defaults(mac);
   struct nvs nvs;
-  nvs_open(&nvs, flash + partition.offset, partition.size);
+  config_open_nvs(&nvs);
   if (nvs.state == NVS_DAMAGED) {
     LOG_WARN(TAG, "NVS damaged (%s, page %u entry %u), using defaults", nvs.reason, (unsigned)(nvs.place / 1000),
              (unsigned)(nvs.place % 1000));
@@ -157,6 +175,7 @@ void config_load(const uint8_t mac[6], const uint8_t *flash, size_t flash_size) 
     read_own_space(&nvs);
     correct_ranges();
   }
+  report_writes(&nvs);
 }
 
 const char *config_role_name(uint8_t role) {

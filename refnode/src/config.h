@@ -38,8 +38,13 @@ struct config {
 
 extern struct config config;
 
+struct nvs;
+
+/* The NVS partition of the flash: where the partition table says, else where ESP-IDF has it by default. */
+void config_open_nvs(struct nvs *nvs);
+
 /* Fill `config`; everything that an image of the flash does not say follows from the MAC or is a constant. */
-void config_load(const uint8_t mac[6], const uint8_t *flash, size_t flash_size);
+void config_load(const uint8_t mac[6]);
 
 const char *config_role_name(uint8_t role);
 

@@ -1,16 +1,18 @@
 #include "console.h"
 
 #include "config.h"
+#include "counter.h"
 #include "hal.h"
 #include "heap.h"
 #include "log.h"
 #include "net.h"
 #include "node.h"
 #include "tdm.h"
+#include "timer.h"
 
 #define TAG "console"
 
-enum { LINE = 512, WORDS = 5, HEX_BYTES = 256, LEAK_BLOCK = 1024 };
+enum { LINE = 512, WORDS = 5, HEX_BYTES = 256, LEAK_BLOCK = 1024, LEAK_REST = 8 };
 
 static char line[LINE];
 static size_t line_length;
@@ -79,6 +81,8 @@ static bool run_stats(unsigned words, char **word) {
            (unsigned)net_counters.unresolved);
   LOG_INFO("stats", "tdm=%s beacons=%u exchanges=%u offset_ms=%d delay_us=%u", states[tdm->state],
            (unsigned)tdm->beacons, (unsigned)tdm->exchanges, (int)(tdm->offset_us / 1000), (unsigned)tdm->delay_us);
+  LOG_INFO("stats", "starved=%u late_max_ms=%u flash_writes=%u", (unsigned)timer_counters.starved,
+           (unsigned)timer_counters.worst_ms, (unsigned)counter_done());
   return true;
 }
 
@@ -107,15 +111,34 @@ static bool run_recurse(unsigned words, char **word) {
   return true;
 }
 
+/* So many blocks, or, without a number, everything down to the last byte. */
 static bool run_leak(unsigned words, char **word) {
-  uint32_t kib;
-  if (words != 2 || !parse_number(word[1], &kib)) {
+  uint32_t kib = UINT32_MAX;
+  if (words > 2 || (words == 2 && !parse_number(word[1], &kib))) {
     return false;
   }
   while (kib && heap_allocate(LEAK_BLOCK)) {
     kib--;
   }
+  while (words == 1 && heap_allocate(LEAK_REST)) {
+  }
   LOG_INFO(TAG, "heap_free=%u", (unsigned)heap_free_bytes());
+  return true;
+}
+
+static bool run_hang(unsigned words, char **word) {
+  (void)words, (void)word;
+  LOG_WARN(TAG, "hanging until a reset");
+  hal_hang();
+}
+
+static bool run_starve(unsigned words, char **word) {
+  uint32_t ms;
+  if (words != 2 || !parse_number(word[1], &ms)) {
+    return false;
+  }
+  LOG_WARN(TAG, "no timer is served for %u ms", (unsigned)ms);
+  timers_hold(hal_time_us() + ms * (uint64_t)1000);
   return true;
 }
 
@@ -145,6 +168,10 @@ static bool run_start(unsigned words, char **word) {
 static bool run_flash_write(unsigned words, char **word) {
   uint8_t bytes[HEX_BYTES];
   uint32_t offset;
+  if (words == 2 && parse_number(word[1], &offset)) {
+    counter_write(offset);
+    return true;
+  }
   size_t length = words == 3 ? parse_hex(word[2], bytes) : 0;
   if (length == 0 || !parse_number(word[1], &offset)) {
     return false;
@@ -213,11 +240,13 @@ static const struct command commands[] = {
     {"reboot", run_reboot, "reboot"},
     {"crash", run_crash, "crash"},
     {"recurse", run_recurse, "recurse"},
-    {"leak", run_leak, "leak KIB"},
+    {"leak", run_leak, "leak [KIB]"},
+    {"hang", run_hang, "hang"},
+    {"starve", run_starve, "starve MS"},
     {"flood", run_flood, "flood FRAMES"},
     {"stop", run_stop, "stop"},
     {"start", run_start, "start"},
-    {"flash-write", run_flash_write, "flash-write OFFSET HEX"},
+    {"flash-write", run_flash_write, "flash-write TIMES|OFFSET HEX"},
     {"send", run_send, "send IP PORT HEX"},
     {"set", run_set, "set scenario|channel|edge_tier|tdm_slot|fall_thresh|pres_thresh|vital_int|target VALUE"},
     {"panic", run_crash, NULL},

@@ -3,6 +3,7 @@
 #include "bugs.h"
 #include "config.h"
 #include "console.h"
+#include "counter.h"
 #include "hal.h"
 #include "heap.h"
 #include "hub.h"
@@ -30,7 +31,7 @@ void firmware_boot(void) {
   hal_heap_region(&heap, &heap_size);
   heap_init(heap, heap_size);
   bool nic = hal_nic_init(mac);
-  config_load(mac, hal_flash, hal_flash_size);
+  config_load(mac);
   LOG_INFO("refnode", "node_id=%u role=%s scenario=%u channel=%u tdm_slot=%u tdm_nodes=%u edge_tier=%u", config.node_id,
            config_role_name(config.role), config.scenario, config.channel, config.tdm_slot, config.tdm_nodes,
            config.edge_tier);
@@ -38,6 +39,7 @@ void firmware_boot(void) {
   if (config.hub) {
     hub_start();
   }
+  counter_start();
   node_start();
   LOG_INFO("refnode", "boot_time=%u ms", (unsigned)(hal_time_us() / 1000));
 }

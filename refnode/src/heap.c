@@ -13,7 +13,9 @@ struct block {
 
 static struct block *base;
 static struct block *end;
-static size_t free_bytes, low_water;
+static size_t total_bytes, free_bytes, low_water;
+
+volatile uint32_t heap_limit = UINT32_MAX;
 
 static struct block *following(struct block *block) {
   return (struct block *)(void *)((uint8_t *)block + block->size);
@@ -25,7 +27,7 @@ void heap_init(uint8_t *start, size_t size) {
   size = (size - lost) & ~(size_t)7;
   *base = (struct block){.size = (uint32_t)size, .state = STATE_FREE};
   end = following(base);
-  free_bytes = low_water = size;
+  total_bytes = free_bytes = low_water = size;
 }
 
 /* Join the free blocks that follow this free one. Done while searching, so that freeing stays trivial. */
@@ -45,7 +47,7 @@ static void split(struct block *block, uint32_t size) {
 
 void *heap_allocate(size_t size) {
   uint32_t needed = (uint32_t)((size + sizeof(struct block) + 7) & ~(size_t)7);
-  if (size < free_bytes) { /* otherwise it cannot fit, and `needed` may have wrapped around */
+  if (size < free_bytes && total_bytes - free_bytes + needed <= heap_limit) { /* and so `needed` has not wrapped */
     for (struct block *block = base; block < end; block = following(block)) {
       if (block->state != STATE_FREE) {
         continue;

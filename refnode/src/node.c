@@ -33,6 +33,11 @@ static uint64_t flood_next_us;
 static uint32_t reported_frames;
 static uint64_t reported_us;
 
+/* The frame on its way to the interface. It is prepared as soon as the one before it has left and waits for its slot,
+ * so who changes a byte of it (but for the sequence number) changes what goes over the wire. */
+static uint8_t csi_frame[CSI_HEADER_BYTES + sizeof sample.iq];
+static size_t csi_frame_length; /* 0: not prepared */
+
 static uint32_t target(void) { return config.hub ? config.aggregator_ip : config.target_ip; }
 
 static bool send(const uint8_t *data, size_t length) {
@@ -49,16 +54,27 @@ static void leak(void) {
   exhausted = exhausted || !heap_allocate(1024) || !heap_allocate(1024);
 }
 
+static void prepare_sample(uint32_t number) {
+  if (config.hop_count) {
+    uint32_t hop = (uint32_t)((uint64_t)number * (CSI_SAMPLE_US / 1000) / config.dwell_ms);
+    source.channel = config.hop_channels[hop % config.hop_count];
+  }
+  csi_generate(&source, number, &sample);
+  csi_frame_length = wire_put_csi(csi_frame, config.node_id, &sample);
+}
+
 static bool send_csi(void) {
-  uint8_t packet[CSI_HEADER_BYTES + sizeof sample.iq];
-  size_t length = wire_put_csi(packet, config.node_id, sequence, &sample);
   if (BUG_MUTE) {
     return true;
   }
-  if (BUG_CORRUPT_FRAME && sequence % 2) {
-    put_le16(packet + 6, (uint16_t)(sample.subcarriers + 7));
+  if (csi_frame_length == 0) {
+    prepare_sample(next_number);
   }
-  if (!send(packet, length)) {
+  wire_put_csi_sequence(csi_frame, sequence);
+  if (BUG_CORRUPT_FRAME) {
+    put_le16(csi_frame + 6, (uint16_t)(sample.subcarriers + (sequence % 2 ? 7 : 0)));
+  }
+  if (!send(csi_frame, csi_frame_length)) {
     return false;
   }
   sequence++;
@@ -69,12 +85,18 @@ static bool send_csi(void) {
   return true;
 }
 
+/* Their memory is allocated each time: a node that has run out of it says so within a second, and sends none. */
 static void send_vitals(uint64_t now) {
-  uint8_t packet[VITALS_BYTES];
   struct vitals vitals;
+  uint8_t *packet = heap_allocate(VITALS_BYTES);
+  if (!packet) {
+    node_counters.unsent++;
+    return;
+  }
   edge_vitals(&edge, &vitals);
   wire_put_vitals(packet, config.node_id, (uint32_t)(now / 1000), &vitals);
-  node_counters.vitals += send(packet, sizeof packet);
+  node_counters.vitals += send(packet, VITALS_BYTES);
+  heap_free(packet);
 }
 
 static bool passes_filter(void) { return !config.filter || memcmp(sample.transmitter, config.filter_mac, 6) == 0; }
@@ -98,11 +120,9 @@ static void take_sample(void) {
     next_number += periods ? (uint32_t)periods : 1;
   }
   last_slot_us = slot.send_us;
-  if (config.hop_count) {
-    uint32_t hop = (uint32_t)((uint64_t)next_number * (CSI_SAMPLE_US / 1000) / config.dwell_ms);
-    source.channel = config.hop_channels[hop % config.hop_count];
+  if (csi_frame_length == 0 || sample.number != next_number) {
+    prepare_sample(next_number);
   }
-  csi_generate(&source, next_number, &sample);
   node_counters.samples++;
   if (config.scenario == SCENARIO_ALL && next_number % CSI_ALL_DWELL == 0) {
     LOG_INFO("csi", "scenario=%u", csi_scenario_at(config.scenario, next_number));
@@ -142,6 +162,7 @@ static void run_slot(void) {
     node_flood(CSI_BURST_FRAMES);
   }
   plan_slot();
+  prepare_sample(next_number + 1);
 }
 
 static void run_flood(void) {
@@ -202,6 +223,7 @@ void node_reconfigure(void) {
   };
   csi_init(&source, config.scenario, config.channel, config.filter ? config.filter_mac : NULL,
            config.seed + config.node_id);
+  csi_frame_length = 0;
   edge_init(&edge, &settings);
   plan_slot();
 }

@@ -1,28 +1,9 @@
-#include "nvs.h"
+#include "nvs_format.h"
 
-enum { PAGE = 4096, ENTRY = 32, ENTRIES = 126, BITMAP = 32, FIRST_ENTRY = 64, HEADER_PLACE = 999 };
-enum { ENTRY_ERASED = 0, ENTRY_WRITTEN = 2, ENTRY_EMPTY = 3 };
-enum { TYPE_STRING = 0x21, TYPE_BLOB_V1 = 0x41, TYPE_BLOB_DATA = 0x42, TYPE_BLOB_INDEX = 0x48, TYPE_SIGNED = 0x10 };
+enum { HEADER_PLACE = 999 };
 
-#define PAGE_EMPTY 0xffffffffu
-#define PAGE_ACTIVE 0xfffffffeu
-#define PAGE_FULL 0xfffffffcu
-#define PAGE_FREEING 0xfffffff8u
-
-/* One entry of a page, by its place: state in the bitmap, header of 24 bytes, 8 bytes of data. */
-struct cursor {
-  size_t page;
-  unsigned entry;
-};
-
-static const uint8_t *page_at(const struct nvs *nvs, size_t page) { return nvs->data + page * PAGE; }
-
-static const uint8_t *entry_at(const struct nvs *nvs, struct cursor at) {
-  return page_at(nvs, at.page) + FIRST_ENTRY + at.entry * ENTRY;
-}
-
-static unsigned entry_state(const uint8_t *page, unsigned entry) {
-  return page[BITMAP + entry / 4] >> (entry % 4 * 2) & 3;
+static const uint8_t *entry_at(const struct nvs *nvs, struct nvs_cursor at) {
+  return nvs_entry(nvs_page(nvs, at.page), at.entry);
 }
 
 uint32_t nvs_crc(const uint8_t *data, size_t length, uint32_t crc) {
@@ -39,10 +20,17 @@ uint32_t nvs_crc(const uint8_t *data, size_t length, uint32_t crc) {
   return ~crc;
 }
 
-static bool damaged(struct nvs *nvs, struct cursor at, const char *reason) {
+static uint32_t place_number(struct nvs_cursor at) { return (uint32_t)at.page * 1000u + at.entry; }
+
+static void note_torn(struct nvs *nvs, struct nvs_cursor at) {
+  nvs->torn++;
+  nvs->torn_place = place_number(at);
+}
+
+static bool damaged(struct nvs *nvs, struct nvs_cursor at, const char *reason) {
   nvs->state = NVS_DAMAGED;
   nvs->reason = reason;
-  nvs->place = (uint32_t)at.page * 1000u + at.entry;
+  nvs->place = place_number(at);
   return false;
 }
 
@@ -56,7 +44,7 @@ static bool has_payload(uint8_t type) {
 }
 
 /* Entries that follow the header entry hold the payload; the last one may be partly unused. */
-static bool check_payload(struct nvs *nvs, struct cursor at, const uint8_t *entry) {
+static bool check_payload(struct nvs *nvs, struct nvs_cursor at, const uint8_t *entry) {
   size_t size = le16(entry + 24), room = (entry[2] - 1u) * ENTRY;
   if (size > room || size + ENTRY <= room) {
     return damaged(nvs, at, "size of a value");
@@ -70,18 +58,17 @@ static bool check_payload(struct nvs *nvs, struct cursor at, const uint8_t *entr
   return true;
 }
 
-static bool check_entry(struct nvs *nvs, struct cursor at) {
-  const uint8_t *page = page_at(nvs, at.page), *entry = entry_at(nvs, at);
+static bool check_entry(struct nvs *nvs, struct nvs_cursor at) {
+  const uint8_t *page = nvs_page(nvs, at.page), *entry = entry_at(nvs, at);
   uint8_t type = entry[1], span = entry[2];
-  uint32_t crc = nvs_crc(entry + 8, 24, nvs_crc(entry, 4, NVS_CRC_START));
-  if (crc != le32(entry + 4)) {
+  if (nvs_entry_crc(entry) != le32(entry + 4)) {
     return damaged(nvs, at, "CRC of an entry");
   }
   if (span == 0 || at.entry + span > ENTRIES) {
     return damaged(nvs, at, "span of an entry");
   }
   for (unsigned i = 1; i < span; i++) {
-    if (entry_state(page, at.entry + i) != ENTRY_WRITTEN) {
+    if (nvs_entry_state(page, at.entry + i) != ENTRY_WRITTEN) {
       return damaged(nvs, at, "entry state in a span");
     }
   }
@@ -95,18 +82,24 @@ static bool check_entry(struct nvs *nvs, struct cursor at) {
 }
 
 static bool check_empty_page(struct nvs *nvs, size_t number) {
-  const uint8_t *page = page_at(nvs, number);
+  const uint8_t *page = nvs_page(nvs, number);
+  struct nvs_cursor at = {number, HEADER_PLACE};
   for (size_t i = 0; i < PAGE; i++) {
-    if (page[i] != 0xff) {
-      return damaged(nvs, (struct cursor){number, HEADER_PLACE}, "data in an empty page");
+    if (page[i] == 0xff) {
+      continue;
     }
+    if (i >= BITMAP) {
+      return damaged(nvs, at, "data in an empty page");
+    }
+    note_torn(nvs, at); /* the page was about to be begun: its state is written last */
+    i = BITMAP - 1;
   }
   return true;
 }
 
 static bool check_page_header(struct nvs *nvs, size_t number) {
-  const uint8_t *page = page_at(nvs, number);
-  struct cursor at = {number, HEADER_PLACE};
+  const uint8_t *page = nvs_page(nvs, number);
+  struct nvs_cursor at = {number, HEADER_PLACE};
   uint32_t state = le32(page);
   if (state != PAGE_ACTIVE && state != PAGE_FULL && state != PAGE_FREEING) {
     return damaged(nvs, at, "page state");
@@ -117,15 +110,29 @@ static bool check_page_header(struct nvs *nvs, size_t number) {
   return page[8] == 0xfe || page[8] == 0xff || damaged(nvs, at, "page version");
 }
 
+/* A write that was cut off leaves bytes in an entry that is still marked as empty. */
+static void look_for_torn(struct nvs *nvs, struct nvs_cursor at) {
+  const uint8_t *entry = entry_at(nvs, at);
+  for (unsigned i = 0; i < ENTRY; i += 4) {
+    if (le32(entry + i) != UINT32_MAX) {
+      note_torn(nvs, at);
+      return;
+    }
+  }
+}
+
 static bool check_page(struct nvs *nvs, size_t number) {
   if (!check_page_header(nvs, number)) {
     return false;
   }
-  const uint8_t *page = page_at(nvs, number);
-  struct cursor at = {number, 0};
+  const uint8_t *page = nvs_page(nvs, number);
+  struct nvs_cursor at = {number, 0};
   while (at.entry < ENTRIES) {
-    unsigned state = entry_state(page, at.entry);
-    if (state == ENTRY_EMPTY || state == ENTRY_ERASED) {
+    unsigned state = nvs_entry_state(page, at.entry);
+    if (state == ENTRY_EMPTY) {
+      look_for_torn(nvs, at);
+      at.entry++;
+    } else if (state == ENTRY_ERASED) {
       at.entry++;
     } else if (state != ENTRY_WRITTEN) {
       return damaged(nvs, at, "entry state");
@@ -138,15 +145,14 @@ static bool check_page(struct nvs *nvs, size_t number) {
   return true;
 }
 
-/* Step to the first written entry at or after `at`. */
-static const uint8_t *entry_from(const struct nvs *nvs, struct cursor *at) {
+const uint8_t *nvs_entry_from(const struct nvs *nvs, struct nvs_cursor *at) {
   for (; at->page < nvs->size / PAGE; at->page++, at->entry = 0) {
-    const uint8_t *page = page_at(nvs, at->page);
+    const uint8_t *page = nvs_page(nvs, at->page);
     if (le32(page) == PAGE_EMPTY) {
       continue;
     }
     for (; at->entry < ENTRIES; at->entry++) {
-      if (entry_state(page, at->entry) == ENTRY_WRITTEN) {
+      if (nvs_entry_state(page, at->entry) == ENTRY_WRITTEN) {
         return entry_at(nvs, *at);
       }
     }
@@ -154,30 +160,19 @@ static const uint8_t *entry_from(const struct nvs *nvs, struct cursor *at) {
   return NULL;
 }
 
-#define ANY_CHUNK (-1)
-
-struct wanted {
-  uint8_t space;
-  const char *key;
-  uint8_t type; /* TYPE_SIGNED: any integer */
-  int chunk;
-};
-
-static bool matches(const uint8_t *entry, const struct wanted *wanted) {
-  bool type = wanted->type == TYPE_SIGNED ? is_primitive(entry[1]) : entry[1] == wanted->type;
+bool nvs_matches(const uint8_t *entry, const struct nvs_wanted *wanted) {
+  bool type = wanted->type == ANY_INTEGER ? is_primitive(entry[1]) : entry[1] == wanted->type;
   return type && entry[0] == wanted->space && (wanted->chunk == ANY_CHUNK || entry[3] == wanted->chunk) &&
          strcmp((const char *)entry + 8, wanted->key) == 0;
 }
 
-/* The entry written last, by page sequence number and then by place: a reset in the middle of an update leaves
- * the old value beside the new one. */
-static const uint8_t *find(const struct nvs *nvs, const struct wanted *wanted) {
+const uint8_t *nvs_find(const struct nvs *nvs, const struct nvs_wanted *wanted) {
   const uint8_t *found = NULL, *entry;
   uint32_t found_sequence = 0;
-  struct cursor at = {0, 0};
-  while ((entry = entry_from(nvs, &at)) != NULL) {
-    uint32_t sequence = le32(page_at(nvs, at.page) + 4);
-    if (matches(entry, wanted) && (!found || sequence >= found_sequence)) {
+  struct nvs_cursor at = {0, 0};
+  while ((entry = nvs_entry_from(nvs, &at)) != NULL) {
+    uint32_t sequence = le32(nvs_page(nvs, at.page) + 4);
+    if (nvs_matches(entry, wanted) && (!found || sequence >= found_sequence)) {
       found = entry;
       found_sequence = sequence;
     }
@@ -190,8 +185,8 @@ static const uint8_t *find(const struct nvs *nvs, const struct wanted *wanted) {
 static bool gather(const struct nvs *nvs, const uint8_t *index, uint8_t *value) {
   size_t total = 0, size = le32(index + 24);
   for (int i = 0; i < index[28]; i++) {
-    struct wanted wanted = {index[0], (const char *)index + 8, TYPE_BLOB_DATA, index[29] + i};
-    const uint8_t *chunk = find(nvs, &wanted);
+    struct nvs_wanted wanted = {index[0], (const char *)index + 8, TYPE_BLOB_DATA, index[29] + i};
+    const uint8_t *chunk = nvs_find(nvs, &wanted);
     if (!chunk || total + le16(chunk + 24) > size) {
       return false;
     }
@@ -205,8 +200,8 @@ static bool gather(const struct nvs *nvs, const uint8_t *index, uint8_t *value) 
 
 static bool check_blobs(struct nvs *nvs) {
   const uint8_t *entry;
-  struct cursor at = {0, 0};
-  while ((entry = entry_from(nvs, &at)) != NULL) {
+  struct nvs_cursor at = {0, 0};
+  while ((entry = nvs_entry_from(nvs, &at)) != NULL) {
     if (entry[1] == TYPE_BLOB_INDEX && !gather(nvs, entry, NULL)) {
       return damaged(nvs, at, "incomplete blob");
     }
@@ -218,11 +213,11 @@ static bool check_blobs(struct nvs *nvs) {
 void nvs_open(struct nvs *nvs, const uint8_t *data, size_t size) {
   *nvs = (struct nvs){.data = data, .size = size, .state = NVS_EMPTY};
   if (size == 0 || size % PAGE) {
-    damaged(nvs, (struct cursor){0, HEADER_PLACE}, "partition size");
+    damaged(nvs, (struct nvs_cursor){0, HEADER_PLACE}, "partition size");
     return;
   }
   for (size_t page = 0; page < size / PAGE; page++) {
-    bool empty = le32(page_at(nvs, page)) == PAGE_EMPTY;
+    bool empty = le32(nvs_page(nvs, page)) == PAGE_EMPTY;
     if (!(empty ? check_empty_page(nvs, page) : check_page(nvs, page))) {
       return;
     }
@@ -235,17 +230,17 @@ static const uint8_t *find_in(const struct nvs *nvs, const char *space, const ch
   if (nvs->state != NVS_GOOD) {
     return NULL;
   }
-  struct wanted namespace = {0, space, 0x01, ANY_CHUNK};
-  const uint8_t *entry = find(nvs, &namespace);
+  struct nvs_wanted namespace = {NAMESPACES, space, TYPE_U8, ANY_CHUNK};
+  const uint8_t *entry = nvs_find(nvs, &namespace);
   if (!entry) {
     return NULL;
   }
-  struct wanted wanted = {entry[24], key, type, ANY_CHUNK};
-  return find(nvs, &wanted);
+  struct nvs_wanted wanted = {entry[24], key, type, ANY_CHUNK};
+  return nvs_find(nvs, &wanted);
 }
 
 bool nvs_get_uint(const struct nvs *nvs, const char *space, const char *key, uint32_t max, uint32_t *value) {
-  const uint8_t *entry = find_in(nvs, space, key, TYPE_SIGNED);
+  const uint8_t *entry = find_in(nvs, space, key, ANY_INTEGER);
   if (!entry) {
     return false;
   }

@@ -20,7 +20,17 @@ void timer_cancel(struct timer *timer);
 /* Run every timer that is due. A timer is disarmed before it runs, so that it can arm itself again. */
 void timers_run(void);
 
-/* The earliest deadline, UINT64_MAX if none. */
+/* Serve no timer before then: what starvation by something more important does. */
+void timers_hold(uint64_t until_us);
+
+struct timer_counters {
+  uint32_t starved;  /* how often timers were served 100 ms late or more, which is also logged */
+  uint32_t worst_ms; /* the latest that one ever was */
+};
+
+extern struct timer_counters timer_counters;
+
+/* When there is something to do: the earliest deadline, UINT64_MAX if none. */
 uint64_t timers_next(void);
 
 #endif

@@ -10,20 +10,21 @@ uint32_t wire_frequency_mhz(uint8_t channel) {
   return channel >= 36 && channel <= 177 ? 5000u + 5u * channel : 0;
 }
 
-size_t wire_put_csi(uint8_t *out, uint8_t node, uint32_t sequence, const struct csi_sample *sample) {
+size_t wire_put_csi(uint8_t *out, uint8_t node, const struct csi_sample *sample) {
   size_t bytes = 2u * sample->antennas * sample->subcarriers;
   put_le32(out, CSI_MAGIC);
   out[4] = node;
   out[5] = sample->antennas;
   put_le16(out + 6, sample->subcarriers);
   put_le32(out + 8, wire_frequency_mhz(sample->channel));
-  put_le32(out + 12, sequence);
   out[16] = (uint8_t)sample->rssi;
   out[17] = (uint8_t)sample->noise_floor;
   put_le16(out + 18, 0);
   memcpy(out + CSI_HEADER_BYTES, sample->iq, bytes);
   return CSI_HEADER_BYTES + bytes;
 }
+
+void wire_put_csi_sequence(uint8_t *out, uint32_t sequence) { put_le32(out + 12, sequence); }
 
 static void put_float(uint8_t *out, float value) {
   union {

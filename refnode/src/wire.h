@@ -35,8 +35,10 @@ struct vitals {
   float presence_score;           /* standard deviation of the phase over the last five seconds, rad */
 };
 
-/* Encode into `out` (CSI_HEADER_BYTES + sizeof sample->iq is always enough); returns the length. */
-size_t wire_put_csi(uint8_t *out, uint8_t node, uint32_t sequence, const struct csi_sample *sample);
+/* Encode into `out` (CSI_HEADER_BYTES + sizeof sample->iq is always enough) all but the sequence number; returns the
+ * length. */
+size_t wire_put_csi(uint8_t *out, uint8_t node, const struct csi_sample *sample);
+void wire_put_csi_sequence(uint8_t *out, uint32_t sequence);
 
 void wire_put_vitals(uint8_t out[VITALS_BYTES], uint8_t node, uint32_t now_ms, const struct vitals *vitals);
 

@@ -1,9 +1,12 @@
 """One node as a whole on virtual time: boot lines, configuration, datagrams byte by byte, console commands."""
 
+import ctypes
 import itertools
+import re
 import struct
 
 import pytest
+from refnode_frames import echo_frame
 from refnode_virtual import Swarm, build_nvs, flash_image, ip_of, mac_of
 
 CSI, VITALS = 0xC5110001, 0xC5110002
@@ -214,7 +217,8 @@ def test_same_seed_same_bytes(host_library, tmp_path):
 
 def test_help_names_every_command_but_the_word_that_looks_like_a_crash(node):
     text = node().type("n", "help")
-    for command in ("stats", "reboot", "crash", "leak", "flood", "stop", "start", "flash-write", "send", "set"):
+    commands = "stats reboot crash leak hang starve flood stop start flash-write send set"
+    for command in commands.split():
         assert f"console:   {command}" in text
     assert "panic" not in text
 
@@ -224,12 +228,14 @@ def test_help_names_every_command_but_the_word_that_looks_like_a_crash(node):
     [
         ("nonsense", "W (100) console: unknown command, try help"),
         ("Guru Meditation", "W (100) console: unknown command, try help"),  # never repeated
-        ("leak", "W (100) console: usage: leak KIB"),
-        ("leak -1", "W (100) console: usage: leak KIB"),
+        ("leak -1", "W (100) console: usage: leak [KIB]"),
+        ("leak 1 2", "W (100) console: usage: leak [KIB]"),
+        ("starve", "W (100) console: usage: starve MS"),
+        ("starve long", "W (100) console: usage: starve MS"),
         ("flood many", "W (100) console: usage: flood FRAMES"),
         ("flood 4294967296", "W (100) console: usage: flood FRAMES"),
-        ("flash-write 0 0", "W (100) console: usage: flash-write OFFSET HEX"),
-        ("flash-write 0 xx", "W (100) console: usage: flash-write OFFSET HEX"),
+        ("flash-write 0 0", "W (100) console: usage: flash-write TIMES|OFFSET HEX"),
+        ("flash-write 0 xx", "W (100) console: usage: flash-write TIMES|OFFSET HEX"),
         ("flash-write 0x10000 00", "E (100) console: flash: cannot write 1 bytes at 0x10000"),
         ("send 10.0.0.1 99999 00", "W (100) console: usage: send IP PORT HEX"),
         ("set scenario 10", "W (100) console: usage: set "),
@@ -275,6 +281,61 @@ def test_leak_until_there_is_nothing_left(node):
     assert text.count("HEAP_ERROR") == 1
 
 
+def test_a_node_without_memory_says_so_and_its_vitals_fail(node):
+    swarm = node(4)
+    text = swarm.type("n", "leak")
+    assert re.search(r"heap_free=\d\r\n", text)
+    vitals = len(swarm.udp(VITALS))
+    swarm.run_for(3)
+    assert len(swarm.devices["n"].lines("HEAP_ERROR: out of memory, malloc(32) failed")) == 3
+    assert len(swarm.udp(VITALS)) == vitals
+    assert "unsent=3" in swarm.type("n", "stats")
+    assert len(swarm.udp(CSI)) > 90  # everything else goes on
+
+
+def test_a_limit_of_the_heap_holds_until_it_is_lifted(node):
+    """Written from outside, as a memory fault does."""
+    swarm = node(4)
+    limit = ctypes.c_uint32.in_dll(swarm.devices["n"].lib, "heap_limit")
+    assert limit.value == 2**32 - 1
+    limit.value = 39  # one byte less than what vitals take
+    swarm.run_for(3)
+    assert len(swarm.devices["n"].lines("HEAP_ERROR: out of memory, malloc(32) failed")) == 3
+    vitals = len(swarm.udp(VITALS))
+    limit.value = 40
+    swarm.run_for(3)
+    assert len(swarm.devices["n"].lines("HEAP_ERROR")) == 3
+    assert len(swarm.udp(VITALS)) == vitals + 3
+
+
+def test_starved_timers_are_noticed_and_recover(node):
+    swarm = node(4)
+    swarm.sent.clear()
+    assert swarm.type("n", "starve 500") == "W (4000) console: no timer is served for 500 ms\r\n"
+    swarm.inject("n", echo_frame(mac_of(1), "10.0.9.9", ip_of(1)))
+    swarm.run_for(0.499)
+    assert swarm.udp() == []
+    assert "uptime_ms" in swarm.type("n", "stats")  # input is served
+    swarm.run_for(1)
+    (line,) = swarm.devices["n"].lines("timer: starved")
+    assert re.fullmatch(r"W \(4500\) timer: starved: served 4[5-9]\d ms late", line)
+    assert len(swarm.udp(CSI)) >= 18
+    assert re.search(r"starved=1 late_max_ms=4[5-9]\d ", swarm.type("n", "stats"))
+
+
+def test_timers_that_are_a_little_late_are_not_starved(node):
+    swarm = node(4)
+    swarm.type("n", "starve 90")
+    swarm.run_for(1)
+    assert swarm.devices["n"].lines("timer: starved") == []
+
+
+def test_a_hanging_node_says_so(node):
+    swarm = node(4)
+    assert swarm.type("n", "hang") == "W (4000) console: hanging until a reset\r\n"
+    assert swarm.devices["n"].resets == 1  # on the host, where nothing can hang
+
+
 def test_send_and_set_target(node):
     swarm = node(3)
     swarm.type("n", "set target 10.0.0.9")
@@ -302,8 +363,6 @@ def test_flash_write_reaches_the_flash(node):
     swarm = node()
     answer = swarm.type("n", "flash-write 0x9000 00112233")
     assert answer == "I (100) console: flash: 4 bytes written at 0x9000\r\n"
-    import ctypes
-
     flash = ctypes.POINTER(ctypes.c_uint8).in_dll(swarm.devices["n"].lib, "hal_flash")
     assert bytes(flash[0x9000:0x9004]) == bytes.fromhex("00112233")
 

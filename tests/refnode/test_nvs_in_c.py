@@ -23,6 +23,8 @@ class Nvs(ctypes.Structure):
         ("state", ctypes.c_int),
         ("reason", ctypes.c_char_p),
         ("place", ctypes.c_uint32),
+        ("torn", ctypes.c_uint32),
+        ("torn_place", ctypes.c_uint32),
     )
 
 

@@ -68,18 +68,26 @@ static bool rewrite_sector(uintptr_t sector) {
   return good;
 }
 
-/* Bring a sector to what the buffer says, by programming alone if no bit has to rise. */
-static bool update_sector(uintptr_t sector) {
-  for (uint32_t i = 0; i < SECTOR_WORDS; i++) {
-    uint32_t old = read32(sector + 4 * i);
-    if ((old & __sector_buffer[i]) != __sector_buffer[i]) {
-      return rewrite_sector(sector);
+/* Writing without erasing: no bit rises, which most small writes are arranged for. False when one would have to. */
+static bool only_falls(uint32_t offset, const uint8_t *data, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    if (data[i] & ~hal_flash[offset + i]) {
+      return false;
     }
   }
+  return true;
+}
+
+static bool program_words(uint32_t offset, const uint8_t *data, size_t length) {
   bool good = true;
-  for (uint32_t i = 0; i < SECTOR_WORDS; i++) {
-    if (read32(sector + 4 * i) != __sector_buffer[i]) {
-      good &= program_word(sector + 4 * i, __sector_buffer[i]);
+  while (length) {
+    uintptr_t address = FLASH1_BASE + (offset & ~3u);
+    uint32_t old = read32(address), word = old;
+    for (uint32_t within = offset % 4; length && within < 4; within++, offset++, length--) {
+      ((uint8_t *)&word)[within] = *data++;
+    }
+    if (word != old) {
+      good &= program_word(address, word);
     }
   }
   return good;
@@ -88,6 +96,9 @@ static bool update_sector(uintptr_t sector) {
 bool hal_flash_write(uint32_t offset, const uint8_t *data, size_t length) {
   if (offset > FLASH1_SIZE || length > FLASH1_SIZE - offset) {
     return false;
+  }
+  if (only_falls(offset, data, length)) {
+    return program_words(offset, data, length);
   }
   bool good = true;
   while (length) {
@@ -99,7 +110,7 @@ bool hal_flash_write(uint32_t offset, const uint8_t *data, size_t length) {
     for (; length && within < FLASH_SECTOR; within++, offset++, length--) {
       ((uint8_t *)__sector_buffer)[within] = *data++;
     }
-    good &= update_sector(sector);
+    good &= rewrite_sector(sector);
   }
   return good;
 }

@@ -42,7 +42,10 @@ def verify(
 
 
 def compare(expected: Sequence[NvsEntry], contents: NvsContents) -> list[str]:
-    """The differences between what was asked for and what a partition holds."""
+    """The differences between what was asked for and what a partition holds.
+
+    Namespaces of which nothing was asked for are the firmware's own.
+    """
     found = {(entry.namespace, entry.key): entry for entry in contents.entries}
     wanted = {(entry.namespace, entry.key): entry for entry in expected}
     differences = [f"NVS: {problem}" for problem in contents.problems]
@@ -51,7 +54,12 @@ def compare(expected: Sequence[NvsEntry], contents: NvsContents) -> list[str]:
             differences.append(f"NVS: {entry} was provisioned and is missing")
         elif found[place] != entry:
             differences.append(f"NVS: {entry} was provisioned, the image holds {found[place]}")
-    differences += [f"NVS: {entry} was not provisioned" for place, entry in found.items() if place not in wanted]
+    ours = {entry.namespace for entry in expected}
+    differences += [
+        f"NVS: {entry} was not provisioned"
+        for place, entry in found.items()
+        if place not in wanted and entry.namespace in ours
+    ]
     return differences
 
 
