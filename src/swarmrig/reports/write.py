@@ -49,6 +49,21 @@ def write_reports(record: RunRecord, directory: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
+def write_document(path: Path, text: str) -> None:
+    """Write a file whole or not at all, with the directories that it needs; a device or a pipe is written to as it is.
+
+    Raises HostError.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path.resolve(), text)
+    except (OSError, ValueError) as error:
+        raise HostError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
 def _write(path: Path, text: str) -> Path:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
