@@ -72,6 +72,8 @@ class LaunchContext:
     """Run time."""
     on_console: Callable[[str, int, bytes], None]
     """Called as (node id, t_ns, chunk) with raw console bytes as they arrive, any chunking."""
+    debugger_port: int | None = None
+    """Where the node's debugger stub shall listen, on 127.0.0.1 only; None: it has none. For backends that can."""
     network: Any = None
     """The running network, for a node that is switched off and on again, or acted upon at an exact virtual time:
     `swarmrig.net.fabric.Fabric`, in virtual time `swarmrig.timebase.fabric.VirtualFabric`."""

@@ -25,6 +25,7 @@ from swarmrig.nodes.qemu.command import (
     MONITOR_FD,
     NETWORK_FD,
     command_template,
+    debugger_stub,
     fill_in,
     forward_rule,
 )
@@ -193,6 +194,8 @@ def _prepared(template: tuple[str, ...], context: LaunchContext) -> list[str]:
     """The command to execute, written down."""
     directory = context.directory
     command = fill_in(template, mac=context.device.mac, flash=flash_path(directory), efuse=efuse_path(directory))
+    if context.debugger_port is not None:
+        command += debugger_stub(context.debugger_port)
     _write_argv(directory / "argv", command)
     return command
 

@@ -57,6 +57,11 @@ def fill_in(template: tuple[str, ...], *, mac: str, flash: Path, efuse: Path) ->
     return [word.format_map(values) for word in template]
 
 
+def debugger_stub(port: int) -> list[str]:
+    """Further words, for a stub of gdb's protocol that this machine alone can reach."""
+    return ["-gdb", f"tcp:127.0.0.1:{port}"]
+
+
 def plain(text: str) -> str:
     """User text as a word of its own."""
     return text.replace("{", "{{").replace("}", "}}")
