@@ -35,6 +35,8 @@ class Frame:
     fate: Fate
     delivered: bool
     """False for a modelled drop and for an overrun."""
+    note: str = ""
+    """The capture's whole comment: what happened to it besides its fate, and whether it was injected."""
 
 
 class NodeState(StrEnum):
@@ -53,11 +55,22 @@ class NodeChange:
 
 
 class FaultStage(StrEnum):
-    INJECTED = "injected"
-    OBSERVED = "observed"
-    HEALED = "healed"
+    INJECTED = "injected"  # by the rig
+    OBSERVED = "observed"  # its effect was seen, by others than the injector
+    HEALED = "healed"  # by the rig
     HEAL_OBSERVED = "heal observed"
-    FAILED = "failed"
+    FAILED = "failed"  # it could not be injected or healed; data: reason
+    SKIPPED = "skipped"  # it is not applicable here; data: reason
+
+
+class ProofStatus(StrEnum):
+    """What is known of a fault at the end of a run."""
+
+    PROVED = "proved"
+    INDETERMINATE = "indeterminate"  # injected, but its effect, its end or the effect of that was not seen
+    SKIPPED = "skipped"  # not applicable here, and it says why
+    FAILED = "failed"  # it could not be injected or healed, or the contrary of its effect was seen
+    NEVER_FIRED = "never fired"  # what it waited for did not happen
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +82,13 @@ class FaultChange:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-Fact = ConsoleLine | Frame | NodeChange | FaultChange
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What a Python node says of itself when the run is over; the aggregator counts there what it received."""
+
+    t_ns: int
+    node: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Fact = ConsoleLine | Frame | NodeChange | FaultChange | NodeReport

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swarmrig.model.scenario import Scenario
 from swarmrig.model.verdict import CheckResult, Outcome
+
+RESULTS_FORMAT = 1
+"""Version of results.json: keys are added within it, never removed or given another meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class RunRecord:
     """One mapping per scheduled fault: id, kind, stages with times, proved (bool), message."""
     aggregator: Mapping[str, Any]
     """What the aggregator wrote, see nodes.python.aggregator."""
+    metrics: Mapping[str, int | float | None] = field(default_factory=dict)
+    """The numbers of the run by name, see checks.metrics; None for what could not be measured."""
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     """Failures of the rig itself: leftovers, a node that could not be stopped, a failed fault."""

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from swarmrig.model.record import RESULTS_FORMAT as FORMAT
 from swarmrig.model.record import LinkRecord, NodeRecord, RunRecord
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import CheckResult, Evidence
 
-FORMAT = 1
 FAULT = "fault"
 """Name of the results that prove faults; all others are checks of the scenario."""
 NOTHING_CHECKED = "nothing was checked: the scenario has no checks"
@@ -39,6 +39,7 @@ def results(record: RunRecord) -> dict[str, Any]:
         "links": [_link(link) for link in record.links],
         "faults": list(record.faults),
         "aggregator": record.aggregator,
+        "metrics": _metrics(record.metrics),
         "warnings": list(warnings(record)),
         "failures": list(record.failures),
     }
@@ -73,6 +74,11 @@ def warnings(record: RunRecord) -> tuple[str, ...]:
     """The warnings of the run, and that nothing was checked when nothing was."""
     checked = any(result.name != FAULT for result in record.checks)
     return record.warnings if checked else (*record.warnings, NOTHING_CHECKED)
+
+
+def _metrics(metrics: Mapping[str, int | float | None]) -> dict[str, int | float | None]:
+    """All but the fates that no frame of a link met."""
+    return {name: value for name, value in metrics.items() if value or ".fates." not in name}
 
 
 def _run(record: RunRecord) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from swarmrig.api import CheckContext
+from swarmrig.checks.metrics import Meter
 from swarmrig.checks.patterns import is_boot_marker
 from swarmrig.checks.sightings import OwnFrames
 from swarmrig.model.facts import ConsoleLine, Fact, FaultChange, Frame, NodeChange, NodeState
@@ -74,6 +76,7 @@ class Recorder:
         self.warnings: list[str] = list(plan.warnings)
         self.nodes = {node.spec.id: NodeTrack() for node in plan.nodes}
         self.links = {link.name: LinkTrack() for link in plan.network.links}
+        self.meter = Meter(CheckContext(plan.scenario, plan.network))
         self._own = OwnFrames(plan.scenario.nodes)
         self._consoles = {node: ConsoleSplitter(node, self.observe, self._console_truncated) for node in self.nodes}
 
@@ -105,6 +108,7 @@ class Recorder:
             case FaultChange():
                 data = {"id": fact.fault, "kind": fact.kind, "stage": fact.stage.value, **fact.data}
                 self.event("faults", "fault", data, fact.t_ns)
+        self.meter.observe(fact)
         self._judge.observe(fact)
 
     def finish_consoles(self) -> None:
@@ -168,4 +172,6 @@ class Recorder:
 
     def _console_truncated(self, node: str) -> None:
         self.warning(node, "console flood: further lines are no longer judged")
-        self._judge.observe(NodeChange(self._clock.now_ns(), node, NodeState.UNHEARD))
+        change = NodeChange(self._clock.now_ns(), node, NodeState.UNHEARD)
+        self.meter.observe(change)
+        self._judge.observe(change)
