@@ -31,6 +31,18 @@ class ExitStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryMap:
+    """What is known of a node's memory before it runs, so that addresses and symbols can be checked."""
+
+    ram: tuple[tuple[int, int], ...] = ()
+    """(address, bytes) of every piece of RAM; empty when that is not known."""
+    image: Path | None = None
+    """The file that says where its symbols are (ELF), if the node has one."""
+    flash_base: int | None = None
+    """Where its flash image is mapped; None where it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodePlan:
     """What a backend intends, for `swarmrig plan` and for launch. No side effects have happened yet."""
 
@@ -45,6 +57,7 @@ class NodePlan:
     warnings: tuple[str, ...] = ()
     address_by_dhcp: bool = False
     """True when the node's firmware learns its address by DHCP instead of from provisioning."""
+    memory: MemoryMap = MemoryMap()
     factory: str | None = None
     """For PortKind.PYTHON: `package.module:callable` that the network driver instantiates."""
     details: Mapping[str, Any] = field(default_factory=dict)
