@@ -6,8 +6,9 @@ import anyio
 import pytest
 from pydantic import ValidationError
 
-from swarmrig.api import FaultContext, NodePlan
+from swarmrig.api import FaultContext, NodePlan, Proof, ProofStatus
 from swarmrig.faults.cut import Cut, CutParams
+from swarmrig.faults.observation import KEPT
 from swarmrig.model.facts import ConsoleLine, FaultStage, Frame
 from swarmrig.model.network import Fate
 from swarmrig.model.scenario import FaultSpec, NetworkSpec, NodeSpec, Role, Scenario, TimeMode, Topology
@@ -51,7 +52,7 @@ class Rig:
         self.links = Links(CUT + 1000, HEALED + 1000)
         self.stages = []
         scenario, network = make_scenario()
-        context = FaultContext(scenario, network, self.links, {}, lambda: 0, self.emit)
+        context = FaultContext(scenario, network, self.links, {}, lambda: 0, self.emit, random.Random(0), None, None)
         self.cut = Cut(cut_spec or spec(), context)
         self.number = 0
 
@@ -63,6 +64,14 @@ class Rig:
 
     def heal(self):
         anyio.run(self.cut.heal)
+
+    @property
+    def message(self):
+        return self.cut.proved().message
+
+    @property
+    def is_proved(self):
+        return self.cut.proved().status is ProofStatus.PROVED
 
     def frame(self, t, fate=Fate.DELIVERED, link=LINK):
         self.number += 1
@@ -83,8 +92,8 @@ def test_the_whole_life_of_a_cut(rig):
     rig.heal()
     up = rig.frame(HEALED + S)
     rig.frame(HEALED + 2 * S)
-    assert rig.cut.proved() == (
-        True,
+    assert rig.cut.proved() == Proof(
+        ProofStatus.PROVED,
         f"net/{LINK}.pcapng#{down} was dropped, net/{LINK}.pcapng#{up} crossed after healing",
     )
     assert rig.links.calls == [(LINK, {"up": False}, None), (LINK, {"up": True}, None)]
@@ -100,9 +109,8 @@ def test_nobody_tried_to_cross(rig):
     rig.inject()
     rig.heal()
     rig.frame(HEALED + S)
-    proved, reason = rig.cut.proved()
-    assert not proved
-    assert reason == f"no frame tried to cross {LINK} while it was down"
+    expected = f"no frame tried to cross {LINK} while it was down"
+    assert rig.cut.proved() == Proof(ProofStatus.INDETERMINATE, expected)
     assert FaultStage.OBSERVED not in [stage for stage, _ in rig.stages]
 
 
@@ -112,41 +120,42 @@ def test_a_frame_gets_through(rig):
     leak = rig.frame(CUT + 2 * S)
     rig.heal()
     rig.frame(HEALED + S)
-    assert rig.cut.proved() == (False, f"net/{LINK}.pcapng#{leak} was delivered although the link was down")
+    expected = f"net/{LINK}.pcapng#{leak} was delivered although the link was down"
+    assert rig.cut.proved() == Proof(ProofStatus.FAILED, expected)
 
 
 def test_no_traffic_after_healing(rig):
     rig.inject()
     rig.frame(CUT + S, Fate.DOWN)
     rig.heal()
-    proved, reason = rig.cut.proved()
-    assert not proved
-    assert "no frame crossed coord--s1 after it healed" in reason
+    assert rig.cut.proved().status is ProofStatus.INDETERMINATE
+    assert "no frame crossed coord--s1 after it healed" in rig.message
 
 
 def test_never_injected(rig):
     rig.frame(CUT + S)
-    assert rig.cut.proved() == (False, "the link was never cut")
+    assert rig.cut.proved() == Proof(ProofStatus.FAILED, f"{LINK} was never touched")
 
 
 def test_never_healed(rig):
     rig.inject()
     rig.frame(CUT + S, Fate.DOWN)
-    assert not rig.cut.proved()[0]
+    assert not rig.is_proved
 
 
 def test_a_frame_that_crosses_a_cut_that_was_never_healed_is_a_leak(rig):
     rig.inject()
     rig.frame(CUT + S, Fate.DOWN)
     rig.frame(CUT + 2 * S)
-    assert "although the link was down" in rig.cut.proved()[1]
+    rig.cut.conclude()
+    assert "although the link was down" in rig.message
 
 
 def test_for_good_needs_no_healing():
     rig = Rig(spec(for_ns=None))
     rig.inject()
     rig.frame(CUT + S, Fate.DOWN)
-    assert rig.cut.proved() == (True, f"net/{LINK}.pcapng#1 was dropped")
+    assert rig.cut.proved() == Proof(ProofStatus.PROVED, f"net/{LINK}.pcapng#1 was dropped")
 
 
 @pytest.mark.parametrize("fate", [Fate.LOSS, Fate.BURST, Fate.QUEUE, Fate.OVERRUN])
@@ -155,14 +164,14 @@ def test_frames_lost_for_other_reasons_prove_nothing(rig, fate):
     rig.frame(CUT + S, fate)
     rig.heal()
     rig.frame(HEALED + S)
-    assert "no frame tried to cross" in rig.cut.proved()[1]
+    assert "no frame tried to cross" in rig.message
 
 
 def test_other_links_and_other_facts_prove_nothing(rig):
     rig.inject()
     rig.frame(CUT + S, Fate.DOWN, link="coord--s2")
     rig.cut.observe(ConsoleLine(CUT + S, "s1", 1, "link down"))
-    assert not rig.cut.proved()[0]
+    assert not rig.is_proved
 
 
 def test_frames_at_the_very_instant_belong_to_before(rig):
@@ -171,7 +180,7 @@ def test_frames_at_the_very_instant_belong_to_before(rig):
     rig.frame(CUT + 1001, Fate.DOWN)
     rig.heal()
     rig.frame(HEALED + 1000)
-    assert rig.cut.proved()[0]
+    assert rig.is_proved
 
 
 def test_facts_may_come_before_and_after_the_calls_they_belong_to():
@@ -187,7 +196,7 @@ def test_facts_may_come_before_and_after_the_calls_they_belong_to():
                 rig.frame(*waiting.pop(0))
             else:
                 calls.pop(0)()
-        assert rig.cut.proved()[0], seed
+        assert rig.is_proved, seed
         assert sorted(stage for stage, _ in rig.stages) == sorted(
             [FaultStage.INJECTED, FaultStage.OBSERVED, FaultStage.HEALED, FaultStage.HEAL_OBSERVED]
         )
@@ -197,7 +206,7 @@ def test_memory_is_bounded(rig):
     rig.inject()
     for number in range(20_000):
         rig.frame(CUT + S + number)
-    assert len(rig.cut._crossed) <= 4096
+    assert len(rig.cut._contrary._waiting) <= KEPT and len(rig.cut._end._waiting) <= KEPT
 
 
 @pytest.mark.parametrize(

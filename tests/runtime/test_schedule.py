@@ -1,6 +1,7 @@
 import anyio
 import pytest
 
+from swarmrig.api import Proof, ProofStatus
 from swarmrig.errors import HostError
 from swarmrig.model.facts import FaultStage
 from swarmrig.model.network import NetworkPlan
@@ -30,14 +31,14 @@ class Recording:
         self.calls.append(fact)
 
     def proved(self):
-        return True, "seen"
+        return Proof(ProofStatus.PROVED, "seen")
 
 
 class Unseen(Recording):
     """A fault whose effect nobody saw."""
 
     def proved(self):
-        return False, "no frame tried to cross"
+        return Proof(ProofStatus.INDETERMINATE, "no frame tried to cross")
 
 
 class Refused(Recording):
@@ -61,9 +62,9 @@ def live(made):
 
 def test_stages_come_in_order_and_proof_has_evidence():
     made, changes = schedule(Recording)
-    assert not made.healed
+    assert not made.done
     live(made)
-    assert made.healed and made.proved
+    assert made.done and made.proved
     assert [change.stage for change in changes] == [FaultStage.INJECTED, FaultStage.OBSERVED, FaultStage.HEALED]
     (result,) = [fault.result() for fault in made.faults]
     assert result.judgement.outcome is Outcome.PASS
@@ -74,7 +75,7 @@ def test_stages_come_in_order_and_proof_has_evidence():
 def test_a_fault_that_nobody_saw_fails():
     made, _ = schedule(Unseen)
     live(made)
-    assert made.healed and not made.proved
+    assert made.done and not made.proved
     assert made.faults[0].result().judgement.outcome is Outcome.FAIL
 
 
@@ -82,7 +83,7 @@ def test_a_fault_that_could_not_be_injected_fails_with_the_reason():
     made, _ = schedule(Refused)
     live(made)
     judgement = made.faults[0].result().judgement
-    assert (judgement.outcome, judgement.message) == (Outcome.FAIL, "the network is gone")
+    assert (judgement.outcome, judgement.message) == (Outcome.FAIL, "failed: the network is gone")
 
 
 def test_a_fault_that_was_never_due_fails():
@@ -96,7 +97,7 @@ def test_a_fault_for_good_is_not_healed():
     made, changes = schedule(Recording, for_ns=None)
     live(made)
     assert FaultStage.HEALED not in [change.stage for change in changes]
-    assert made.healed
+    assert made.done
 
 
 @pytest.mark.parametrize("for_ns", [3600 * 10**9])

@@ -2,25 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from swarmrig.model.facts import Fact, FaultStage
+from swarmrig.errors import SwarmrigError
+from swarmrig.model.facts import Fact, FaultStage, ProofStatus
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
 
 
-class LinkControl(Protocol):
-    """Changes links while the network runs. `changes` are fields of model.network.Impairment."""
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether a fault and its healing were both observed, and how (or what was missing)."""
 
-    async def set_link(self, link: str, changes: Mapping[str, Any], *, direction: str | None = None) -> int:
-        """Apply to both directions (or `forward`/`backward`); returns the run time (ns) at which it took effect."""
+    status: ProofStatus
+    message: str
+
+
+class FaultSkippedError(SwarmrigError):
+    """Raised by `inject` when the fault is not applicable in this run; the message says why."""
+
+
+class LinkControl(Protocol):
+    """Changes links while the network runs. What changes something returns the run time (ns) at which it took effect;
+    ValueError names what does not exist."""
+
+    async def set_link(
+        self,
+        link: str,
+        changes: Mapping[str, Any],
+        *,
+        direction: str | None = None,
+        layer: str | None = None,
+        frames: int | None = None,
+    ) -> int:
+        """Change fields of model.network.Impairment, in both directions or `forward`/`backward`.
+
+        With `layer` (the fault's id, say) the changes lie over what else is in force, until no changes, `{}`, take
+        that layer away: so what else goes wrong with the link stays as it is. With `frames` as well, they are in
+        force for so many frames only.
+        """
+        ...
+
+    async def set_filter(
+        self, link: str, filter_text: str | None, *, direction: str | None = None, layer: str = ""
+    ) -> int:
+        """Drop frames that match (see wire.filter), with the fate `drop: blackhole`; None ends what `layer` drops."""
+        ...
+
+    async def inject_frames(self, link: str, sender_end: str, frames: Sequence[tuple[int, bytes]]) -> int:
+        """Have frames enter a link at the end called `sender_end`, each at its run time (ns): exact in virtual time.
+        In the capture they have the comment `injected`. Returns when the first of them enters."""
+        ...
+
+    async def recorded_frames(self, link: str, sender_end: str, since_ns: int) -> list[tuple[int, bytes]]:
+        """What has entered a link at that end since then, with its times."""
+        ...
+
+
+class FaultControl(Protocol):
+    """The other faults of a run."""
+
+    async def heal(self, fault: str) -> None:
+        """Heal a fault that was injected for good. SwarmrigError when it is not in force."""
+        ...
+
+    def reached(self, fault: str, stage: FaultStage) -> bool:
+        """Has the fault reached this stage?"""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FaultContext:
+    """What a fault works with. Times are run time in ns."""
+
     scenario: Scenario
     network: NetworkPlan
     links: LinkControl
@@ -28,22 +85,44 @@ class FaultContext:
     """Node id -> running Node; test for capabilities with isinstance."""
     now_ns: Callable[[], int]
     emit: Callable[[FaultStage, Mapping[str, Any]], None]
-    """Record a stage of this fault in the event log."""
+    """Record a stage of this fault in the event log. `t_ns` in the data is its time (default: now); `capture` and
+    `frame`, or `console` and `line`, point to the evidence (files of the run directory)."""
+    random: random.Random
+    """Seeded from the scenario's seed and the fault's id: the only source of chance."""
+    wait_until: Callable[[int], Awaitable[None]]
+    """Return when it is that time; only inside `inject`, `hold` and `heal`. In virtual time, time stands otherwise."""
+    faults: FaultControl
 
 
 class Fault(Protocol):
-    """Made as `cls(spec, context)`.
+    """Made as `cls(spec, context)`. The first line of the docstring is its summary, the rest explains it.
 
     A fault is proved by facts that come from outside the injector: `observe` is fed like a check and calls
-    `context.emit(OBSERVED …)` once its effect was seen, `HEAL_OBSERVED` once its end was.
+    `context.emit(OBSERVED …)` once its effect was seen, `HEAL_OBSERVED` once its end was. `inject` emits INJECTED,
+    `heal` emits HEALED. Facts come later than the calls they tell of: decide by their times.
 
-    A fault that changes links says so by a class attribute `changes_links = True`; then a plan whose network cannot
-    do that is refused before launch.
+    Whatever `inject`, `hold` or `heal` raises as SwarmrigError is told as the stage FAILED.
+
+    Optional: `async hold(until_ns: int | None)`, called between `inject` and `heal`, for what acts again and again
+    until it is healed; it returns at `until_ns`, and with None is cancelled when the fault is healed. Static
+    `claims(spec, scenario, network) -> frozenset[str]` names what the fault has for itself while it lasts (a link's
+    state, a node's power): faults with a claim in common must not overlap. `conclude()` is called once, when all facts
+    have been observed and before `proved` is asked for the last time.
     """
 
     params_model: ClassVar[Any]
+    """A pydantic model; `bare` (class attribute, optional) names the field that a plain value fills. Fields called
+    `node` and `nodes` name the nodes that are touched, by id or number."""
     needs: ClassVar[frozenset[str]]
-    """Capability names (api.nodes) that the nodes it touches must have."""
+    """Capability names (api.nodes) that the nodes it names must have; a plan where one lacks them is refused."""
+    changes_links: ClassVar[bool]
+    """Default False. A network whose links cannot be changed then refuses the plan."""
+    heals: ClassVar[bool]
+    """Default True. False: it is over in an instant, so it is neither given `for` nor healed."""
+    evidence: ClassVar[str]
+    """The evidence rule in a sentence or two: what must be seen after injection, and what after healing."""
+    example: ClassVar[str]
+    """An item of `faults:` as YAML in flow style, for nodes a, b and c in a mesh. Documents show it, tests load it."""
 
     @staticmethod
     def resolve(spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
@@ -56,9 +135,18 @@ class Fault(Protocol):
 
     def observe(self, fact: Fact) -> None: ...
 
-    def proved(self) -> tuple[bool, str]:
-        """At the end: were injection and healing both observed, and how (or what was missing)?"""
+    def proved(self) -> Proof:
+        """At the end of the run, and in between: what is proved so far."""
         ...
 
 
-__all__ = ["Fault", "FaultContext", "FaultSpec", "LinkControl"]
+__all__ = [
+    "Fault",
+    "FaultContext",
+    "FaultControl",
+    "FaultSkippedError",
+    "FaultSpec",
+    "LinkControl",
+    "Proof",
+    "ProofStatus",
+]

@@ -1,31 +1,14 @@
-"""Parameters of checks: pydantic models whose `bare` names the field that a plain value fills."""
+"""Parameters of checks, and bounds of what they count or measure."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from swarmrig.model.units import format_duration, parse_duration_ns
+from swarmrig.api.params import DurationNs, NoParams, Params
 
-DurationNs = Annotated[
-    int,
-    BeforeValidator(parse_duration_ns),
-    PlainSerializer(format_duration, when_used="json"),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}], "examples": ["500ms", "2s"]}),
-]
-"""`10s`, `500ms` or a number of seconds in the file; ns in the check."""
-
-
-class Params(BaseModel):
-    """Base of the parameters of every built-in check and fault: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    bare: ClassVar[str | None] = None
-
-
-class NoParams(Params):
-    """The check takes no parameters."""
+__all__ = ["Bounds", "DurationNs", "NoParams", "Params", "Range", "describe_bounds", "within_bounds"]
 
 
 class Bounds(Params):

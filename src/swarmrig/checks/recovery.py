@@ -48,7 +48,7 @@ class _Cut:
         self.settle()
 
     def frame(self, frame: Frame) -> None:
-        if frame.t_ns < self.spec.at_ns:
+        if frame.t_ns < (self.spec.at_ns or 0):
             self._deliver(self.before, frame)
         elif len(self._pending) < _MAX_PENDING:
             self._pending.append(frame)
@@ -61,7 +61,7 @@ class _Cut:
             return
         end_ns = self.healed_ns
         if end_ns is None:
-            end_ns = self.cut_ns if self.spec.for_ns is None else self.spec.at_ns + self.spec.for_ns
+            end_ns = self.cut_ns + (self.spec.for_ns or 0)
         waiting: list[Frame] = []
         for frame in self._pending:
             if frame.t_ns <= self.cut_ns:

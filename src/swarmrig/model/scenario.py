@@ -8,7 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from swarmrig.model.facts import FaultStage
 from swarmrig.model.network import Impairment
+from swarmrig.model.units import format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +124,74 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSeen:
+    """Met by the `count`-th line of a node's console in which the regular expression is found."""
+
+    node: str
+    pattern: str
+    count: int = 1
+    after_ns: int = 0
+    """How long after that line; less than REACTION_NS counts as that."""
+
+    def __str__(self) -> str:
+        return _nth(f"{self.node} says /{self.pattern}/", self.count, self.after_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class FramesSeen:
+    """Met by the `count`-th frame that enters the link, at either end, and matches the filter (see wire.filter),
+    whatever becomes of it."""
+
+    link: str
+    filter: str
+    count: int = 1
+    after_ns: int = 0
+    """How long after that frame; less than REACTION_NS counts as that."""
+
+    def __str__(self) -> str:
+        return _nth(f"{self.filter} on {self.link}", self.count, self.after_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultReached:
+    """Met when another fault is `injected` or `healed`: what the rig does itself, not what is seen of it."""
+
+    fault: str
+    stage: FaultStage
+    after_ns: int = 0
+
+    def __str__(self) -> str:
+        return _nth(f"{self.fault} is {self.stage}", 1, self.after_ns)
+
+
+def _nth(what: str, count: int, after_ns: int) -> str:
+    times = f" ({count} times)" if count > 1 else ""
+    return f"{format_duration(after_ns)} after {what}{times}" if after_ns else f"when {what}{times}"
+
+
+Seen = ConsoleSeen | FramesSeen
+Condition = Seen | FaultReached
+REACTION_NS = 10_000_000
+"""What waits for something to be seen acts so much later: in virtual time exactly, in real time at the earliest."""
+
+
+@dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """A fault of the schedule: `kind` and its parameters, when it starts, how long it lasts (None: for good)."""
+    """One occurrence of a fault: `kind` and its parameters, when it starts, how long it lasts.
+
+    It starts at `at_ns`, or (then that is None) once `when` is met.
+    """
 
     id: str
     kind: str
-    at_ns: int
+    at_ns: int | None
     for_ns: int | None
+    """None: for good, until a fault of kind `heal` ends it, or because it is over in an instant."""
     params: Mapping[str, Any]
     source: SourceRef | None = None
+    when: Condition | None = None
+    required: bool = True
+    """The run fails when the fault is not proved; else that is a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +223,10 @@ class Scenario:
 
     def node(self, node_id: str) -> NodeSpec:
         return next(node for node in self.nodes if node.id == node_id)
+
+    def find_node(self, name: str | int) -> NodeSpec | None:
+        """The node of this id or, for a number, of this number; None when there is none."""
+        return next((node for node in self.nodes if name in (node.id, node.number)), None)
 
     @property
     def coordinator(self) -> NodeSpec | None:

@@ -9,6 +9,7 @@ from typing import Protocol
 import anyio
 
 from swarmrig.model.units import NS_PER_S
+from swarmrig.runtime.sightings import Sighting
 from swarmrig.timebase.fabric import VirtualFabric
 
 HOLD_BACK_NS = 500_000_000
@@ -16,10 +17,19 @@ HOLD_BACK_NS = 500_000_000
 
 
 class Waiter(Protocol):
-    """Somebody who acts at given times."""
+    """Somebody who acts at given times.
+
+    Those who wait for one time are told one after another, in the order in which the waiters were made: the next one
+    once the former waits again or is released.
+    """
 
     async def until(self, t_ns: int) -> None:
         """Return when it is `t_ns`. Virtual time then stands still until the next `until`, or `release`."""
+        ...
+
+    async def until_seen(self, sighting: Sighting, after_ns: int) -> int:
+        """Return so long after something was seen: in virtual time at exactly that time, in real time maybe later.
+        Returns that time."""
         ...
 
     async def release(self) -> None:
@@ -47,6 +57,7 @@ class RealClock:
 
     def __init__(self, start_ns: int) -> None:
         self.start_ns = start_ns
+        self._queue = _Queue()
 
     @classmethod
     def starting_now(cls) -> RealClock:
@@ -59,18 +70,57 @@ class RealClock:
         return known_ns - HOLD_BACK_NS
 
     def waiter(self) -> Waiter:
-        return _Sleeper(self)
+        return _Sleeper(self, self._queue)
+
+
+class _Queue:
+    """Sleepers by the time that they wait for, or act at."""
+
+    def __init__(self) -> None:
+        self._places = itertools.count()
+        self._due: dict[int, int] = {}
+        self._moved = anyio.Event()
+
+    def place(self) -> int:
+        return next(self._places)
+
+    def enter(self, place: int, t_ns: int) -> None:
+        self._due[place] = t_ns
+        self._wake()
+
+    def leave(self, place: int) -> None:
+        self._due.pop(place, None)
+        self._wake()
+
+    async def turn(self, place: int) -> None:
+        """Return when nobody with an earlier place is due at the same time."""
+        while any(other < place and t_ns == self._due[place] for other, t_ns in self._due.items()):
+            await self._moved.wait()
+
+    def _wake(self) -> None:
+        self._moved.set()
+        self._moved = anyio.Event()
 
 
 class _Sleeper:
-    def __init__(self, clock: RealClock) -> None:
+    def __init__(self, clock: RealClock, queue: _Queue) -> None:
         self._clock = clock
+        self._queue = queue
+        self._place = queue.place()
 
     async def until(self, t_ns: int) -> None:
+        self._queue.enter(self._place, t_ns)
         await anyio.sleep(max(0.0, (t_ns - self._clock.now_ns()) / NS_PER_S))
+        await self._queue.turn(self._place)
+
+    async def until_seen(self, sighting: Sighting, after_ns: int) -> int:
+        self._queue.leave(self._place)
+        await sighting.seen.wait()
+        await self.until(sighting.t_ns + after_ns)
+        return sighting.t_ns + after_ns
 
     async def release(self) -> None:
-        return None
+        self._queue.leave(self._place)
 
 
 class VirtualClock:
@@ -104,6 +154,12 @@ class _Stopper:
     async def until(self, t_ns: int) -> None:
         assert self._clock.network is not None
         self._clock.learn(await self._clock.network.reach(self._token, t_ns))
+
+    async def until_seen(self, sighting: Sighting, after_ns: int) -> int:
+        assert self._clock.network is not None
+        now_ns = await self._clock.network.reach_seen(self._token, sighting.condition, after_ns)
+        self._clock.learn(now_ns)
+        return now_ns
 
     async def release(self) -> None:
         assert self._clock.network is not None

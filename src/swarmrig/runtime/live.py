@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from swarmrig.errors import HostError
+from swarmrig.model.facts import NodeReport
 from swarmrig.model.scenario import TimeMode
 from swarmrig.net.evidence import FrameTail
 from swarmrig.net.modes import Network
@@ -75,8 +76,11 @@ class LiveRun:
             self.recorder.failure("net", error.message)
 
     async def collect_rest(self) -> None:
-        """Everything that became known since; the network still answers."""
+        """Everything that became known since, and what Python nodes say at last; the network still answers."""
         await self._collect()
+        now_ns = self.clock.now_ns()
+        for node, report in self.statistics.get("nodes", {}).items():
+            self.recorder.observe(NodeReport(now_ns, node, report))
 
     async def _collect(self) -> None:
         try:
@@ -104,11 +108,11 @@ class LiveRun:
             return True
         if self.fleet.ended.is_set() or self.hosted.violation is not None:
             return True
-        if self.duration_ns is None or not self.schedule.healed:
+        if self.duration_ns is None:
             return False
         if self._end_reached.is_set():
-            return True
-        if self.time is TimeMode.VIRTUAL:  # always to the end: how far it had got would depend on this machine
-            return False
+            return not self.schedule.busy(self.duration_ns)
+        if self.time is TimeMode.VIRTUAL or not self.schedule.done:
+            return False  # virtual: always to the end, for how far it had got would depend on this machine
         decided = bool(snapshot.checks) and all(judgement is not None for judgement in snapshot.checks.values())
         return decided and self.schedule.proved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from swarmrig.api import CheckContext, NodePlan
 from swarmrig.errors import HostError, NodeError, Problem, ScenarioError
 from swarmrig.model.network import NetworkPlan
-from swarmrig.model.scenario import CheckSpec, FaultSpec, NodeSpec, Scenario, SourceRef, TimeMode
+from swarmrig.model.scenario import CheckSpec, FaultSpec, FramesSeen, NodeSpec, Scenario, SourceRef, TimeMode
+from swarmrig.model.triggers import healer_of, trigger_of
 from swarmrig.net.modes import Wires
 from swarmrig.net.topology import AGGREGATOR
 from swarmrig.plugins import Registry
@@ -28,6 +30,8 @@ class PlannedFault:
     spec: FaultSpec
     factory: Callable[..., Any]
     description: str
+    claims: frozenset[str] = frozenset()
+    """What it has for itself while it lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +122,12 @@ def plan_wiring(
     for spec in scenario.faults:
         factory = registry.fault(spec.kind)
         try:
-            faults.append(PlannedFault(spec, factory, _resolve_fault(spec, factory, scenario, network)))
+            faults.append(_plan_fault(spec, factory, scenario, network))
         except ValueError as error:
             problems.append(_problem(f"fault {spec.kind}: {error}", spec.source, None))
             continue
-        problems.extend(_missing_capabilities(spec, factory, nodes))
+        problems.extend(_missing_capabilities(spec, factory, scenario, nodes))
+    problems.extend(_overlaps(faults))
     for check in scenario.checks:
         factory = registry.check(check.name)
         try:
@@ -139,15 +144,54 @@ def _nothing_to_resolve(params: Mapping[str, Any], context: CheckContext) -> Non
     """Most checks name nothing but nodes, which the scenario has checked."""
 
 
-def _resolve_fault(spec: FaultSpec, factory: Any, scenario: Scenario, network: NetworkPlan) -> str:
-    """What a fault will do, in one line. ValueError when it cannot, in this network."""
+def _plan_fault(spec: FaultSpec, factory: Any, scenario: Scenario, network: NetworkPlan) -> PlannedFault:
+    """ValueError when it cannot be, in this network."""
     if getattr(factory, "changes_links", False) and not wires_of(scenario).changes_links:
         raise ValueError(f"the links of a network of mode {scenario.network.mode} cannot be changed")
-    return str(factory.resolve(spec, scenario, network))
+    if isinstance(spec.when, FramesSeen) and spec.when.link not in {link.name for link in network.links}:
+        links = ", ".join(link.name for link in network.links)
+        raise ValueError(f"when: there is no link {spec.when.link!r}: the links are {links}")
+    trigger_of(spec, {other.id: other for other in scenario.faults})
+    description = str(factory.resolve(spec, scenario, network))
+    claims = getattr(factory, "claims", _no_claims)(spec, scenario, network)
+    return PlannedFault(spec, factory, description, claims)
 
 
-def _missing_capabilities(spec: FaultSpec, factory: Any, nodes: Sequence[NodePlan]) -> list[Problem]:
-    named = {str(value) for value in spec.params.values() if isinstance(value, str)}
+def _no_claims(spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> frozenset[str]:  # noqa: ARG001
+    """Most faults get along with others."""
+    return frozenset()
+
+
+def _overlaps(faults: Sequence[PlannedFault]) -> list[Problem]:
+    """Faults that would be in force at one time and cannot be. Those whose time is not known yet are seen to then."""
+    specs = {fault.spec.id: fault.spec for fault in faults}
+    spans = [(fault, span) for fault in faults if fault.claims and (span := _span(fault.spec, specs)) is not None]
+    problems = []
+    for index, (fault, (start, end)) in enumerate(spans):
+        for other, (other_start, other_end) in spans[:index]:
+            for claim in sorted(fault.claims & other.claims):
+                if start < other_end and other_start < end:
+                    message = f"fault {fault.spec.id} overlaps {other.spec.id} ({other.spec.source}): both {claim}"
+                    problems.append(_problem(message, fault.spec.source, None))
+    return problems
+
+
+def _span(spec: FaultSpec, specs: Mapping[str, FaultSpec]) -> tuple[int, float] | None:
+    """From when to when a fault is in force; None when that is not known before the run."""
+    trigger = trigger_of(spec, specs)
+    if trigger.seen is not None:
+        return None
+    if spec.for_ns is not None:
+        return trigger.after_ns, trigger.after_ns + spec.for_ns
+    healer = healer_of(spec.id, specs)
+    healing = None if healer is None else trigger_of(healer, specs)
+    return trigger.after_ns, math.inf if healing is None or healing.seen is not None else healing.after_ns
+
+
+def _missing_capabilities(
+    spec: FaultSpec, factory: Any, scenario: Scenario, nodes: Sequence[NodePlan]
+) -> list[Problem]:
+    named = {node.id for node in nodes_named(spec, scenario)}
     return [
         _problem(
             f"fault {spec.kind} needs {capability}, which node {node.spec.id} (kind {node.spec.kind}) does not have",
@@ -158,6 +202,13 @@ def _missing_capabilities(spec: FaultSpec, factory: Any, nodes: Sequence[NodePla
         if node.spec.id in named
         for capability in sorted(factory.needs - node.capabilities)
     ]
+
+
+def nodes_named(spec: FaultSpec, scenario: Scenario) -> list[NodeSpec]:
+    """The nodes that a fault names in its parameters `node` and `nodes`."""
+    names = [spec.params.get("node"), *(spec.params.get("nodes") or ())]
+    found = [scenario.find_node(name) for name in names if name is not None]
+    return [node for node in found if node is not None]
 
 
 def _refuse_foreign_ports(scenario: Scenario, wires: Wires, nodes: tuple[NodePlan, ...]) -> None:

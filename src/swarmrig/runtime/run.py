@@ -164,6 +164,7 @@ class _Conductor:
         return schedule
 
     def _record(self, recorder: Recorder, judge: Judge, schedule: Schedule) -> RunRecord:
+        schedule.conclude()
         results = (*judge.results(self._run_ns), *(fault.result() for fault in schedule.faults))
         for result in results:
             data = {"label": result.label, "outcome": result.judgement.outcome.value}
@@ -187,6 +188,7 @@ class _Conductor:
             links=_link_records(self._statistics),
             faults=tuple(fault.as_json() for fault in schedule.faults),
             aggregator=self._statistics.get("nodes", {}).get(AGGREGATOR, {}),
+            metrics=recorder.meter.values(self._run_ns),
             warnings=tuple(recorder.warnings),
             failures=tuple(recorder.failures),
         )

@@ -1,4 +1,4 @@
-"""The schedule of faults: injects each at its time, heals it, and collects the proof of both."""
+"""The schedule of faults: each acts when it is due, heals, and is proved by what was seen of both."""
 
 from __future__ import annotations
 
@@ -7,74 +7,16 @@ from typing import Any
 
 import anyio
 
-from swarmrig.api import FaultContext
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.facts import Fact, FaultChange, FaultStage
-from swarmrig.model.verdict import CheckResult, Evidence, Judgement, Outcome
-from swarmrig.runtime.clock import Clock, Waiter
-from swarmrig.runtime.plan import PlannedFault, RunPlan
-from swarmrig.runtime.verdict import FAULT
-
-
-class ScheduledFault:
-    """One fault and what became of it."""
-
-    def __init__(self, planned: PlannedFault, context: FaultContext) -> None:
-        self.spec = planned.spec
-        self.description = planned.description
-        self.stages: list[tuple[FaultStage, int]] = []
-        self.evidence: list[Evidence] = []
-        self.done = False
-        self.error: str | None = None
-        self._fault = planned.factory(planned.spec, context)
-
-    def observe(self, fact: Fact) -> None:
-        self._fault.observe(fact)
-
-    async def live(self, waiter: Waiter) -> None:
-        """Inject at its time, heal after its duration; healed also when cancelled in between."""
-        try:
-            await waiter.until(self.spec.at_ns)
-            await self._fault.inject()
-            if self.spec.for_ns is not None:
-                await self._heal_after(waiter, self.spec.at_ns + self.spec.for_ns)
-            await waiter.release()
-        except SwarmrigError as error:
-            self.error = error.message
-        self.done = True
-
-    async def _heal_after(self, waiter: Waiter, t_ns: int) -> None:
-        try:
-            await waiter.until(t_ns)
-        finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
-                await self._fault.heal()
-
-    def result(self) -> CheckResult:
-        """The proof as a result of its own: a fault without observed effect fails the run."""
-        if not any(stage is FaultStage.INJECTED for stage, _ in self.stages):
-            proved, reason = False, self.error or "the run ended before it was injected"
-        else:
-            proved, reason = self._fault.proved()
-        label = f"fault {self.spec.id}: {self.description}"
-        outcome = Outcome.PASS if proved else Outcome.FAIL
-        return CheckResult(FAULT, label, Judgement(outcome, reason, tuple(self.evidence)))
-
-    def as_json(self) -> Mapping[str, Any]:
-        judgement = self.result().judgement
-        stages = sorted(self.stages, key=lambda stage: stage[1])  # what was seen becomes known after it happened
-        return {
-            "id": self.spec.id,
-            "kind": self.spec.kind,
-            "description": self.description,
-            "stages": [{"stage": stage.value, "t_ns": t_ns} for stage, t_ns in stages],
-            "proved": judgement.outcome is Outcome.PASS,
-            "message": judgement.message,
-        }
+from swarmrig.model.triggers import acting_order
+from swarmrig.runtime.clock import Clock
+from swarmrig.runtime.injection import ScheduledFault
+from swarmrig.runtime.plan import RunPlan
 
 
 class Schedule:
-    """All faults of a run."""
+    """All faults of a run, in the order of the scenario."""
 
     def __init__(
         self,
@@ -84,44 +26,58 @@ class Schedule:
         nodes: Mapping[str, Any],
         on_change: Callable[[FaultChange], None],
     ) -> None:
-        self.faults = tuple(self._make(planned, plan, clock, links, nodes, on_change) for planned in plan.faults)
         self._clock = clock
+        self._claims: dict[str, str] = {}
+        specs = {planned.spec.id: planned.spec for planned in plan.faults}
+        self._order = [spec.id for spec in acting_order(list(specs.values()))]
+        self._by_id = {
+            planned.spec.id: ScheduledFault(planned, plan, specs, clock, links, nodes, self, on_change)
+            for planned in plan.faults
+        }
+        self.faults = tuple(self._by_id.values())
 
     def observe(self, fact: Fact) -> None:
         for fault in self.faults:
             fault.observe(fact)
 
     async def live(self) -> None:
+        """Until all faults are over. Those in force are healed also when this is cancelled."""
         async with anyio.create_task_group() as tasks:
-            for fault in self.faults:
-                tasks.start_soon(fault.live, self._clock.waiter())
+            for name in self._order:
+                tasks.start_soon(self._by_id[name].live, self._clock.waiter())
+
+    def conclude(self) -> None:
+        """All facts have been observed."""
+        for fault in self.faults:
+            fault.conclude()
+
+    def busy(self, end_ns: int) -> bool:
+        """Is anything that is due before `end_ns` still to be done?"""
+        return any(fault.is_due(end_ns) for fault in self.faults)
 
     @property
-    def healed(self) -> bool:
+    def done(self) -> bool:
         """Has every fault been injected and, where it ends, healed?"""
         return all(fault.done for fault in self.faults)
 
     @property
     def proved(self) -> bool:
         """Was the effect of every fault, and of every healing, observed?"""
-        return all(fault.result().judgement.outcome is Outcome.PASS for fault in self.faults)
+        return all(fault.is_proved for fault in self.faults)
 
-    @staticmethod
-    def _make(
-        planned: PlannedFault,
-        plan: RunPlan,
-        clock: Clock,
-        links: Any,
-        nodes: Mapping[str, Any],
-        on_change: Callable[[FaultChange], None],
-    ) -> ScheduledFault:
-        def emit(stage: FaultStage, data: Mapping[str, Any]) -> None:
-            t_ns = int(data.get("t_ns", clock.now_ns()))
-            scheduled.stages.append((stage, t_ns))
-            if "capture" in data:
-                scheduled.evidence.append(Evidence(data["capture"], frame=data.get("frame"), note=stage.value))
-            on_change(FaultChange(t_ns, planned.spec.id, planned.spec.kind, stage, data))
+    def reached(self, fault: str, stage: FaultStage) -> bool:
+        return fault in self._by_id and self._by_id[fault].has_reached(stage)
 
-        context = FaultContext(plan.scenario, plan.network, links, nodes, clock.now_ns, emit)
-        scheduled = ScheduledFault(planned, context)
-        return scheduled
+    async def heal(self, fault: str, healer: ScheduledFault) -> None:
+        """Heal a fault in the time of another one."""
+        await self._by_id[fault].heal_in_time_of(healer)
+
+    def take(self, fault: str, claims: frozenset[str]) -> None:
+        """Have these for itself. SwarmrigError when a fault that is still in force has one of them."""
+        for claim in sorted(claims):
+            if claim in self._claims:
+                raise SwarmrigError(f"{self._claims[claim]} is still in force ({claim})")
+        self._claims |= dict.fromkeys(claims, fault)
+
+    def give_back(self, fault: str) -> None:
+        self._claims = {claim: owner for claim, owner in self._claims.items() if owner != fault}

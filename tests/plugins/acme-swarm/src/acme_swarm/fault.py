@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from swarmrig.api import FaultContext
+from swarmrig.api import FaultContext, Proof, ProofStatus
 from swarmrig.model.facts import ConsoleLine, Fact, FaultStage
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
@@ -55,9 +55,9 @@ class Mute:
             self._unmuted = True
             self._context.emit(FaultStage.HEAL_OBSERVED, {"line": fact.line})
 
-    def proved(self) -> tuple[bool, str]:
+    def proved(self) -> Proof:
         if not self._muted:
-            return False, f"{self._node} never said that it was muted"
+            return Proof(ProofStatus.INDETERMINATE, f"{self._node} never said that it was muted")
         if not self._unmuted and not self._forever:
-            return False, f"{self._node} never said that it was heard again"
-        return True, f"{self._node} said so"
+            return Proof(ProofStatus.INDETERMINATE, f"{self._node} never said that it was heard again")
+        return Proof(ProofStatus.PROVED, f"{self._node} said so")

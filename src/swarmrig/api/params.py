@@ -1,0 +1,28 @@
+"""Parameters of checks and faults: pydantic models whose `bare` names the field that a plain value fills."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+from swarmrig.model.units import format_duration, parse_duration_ns
+
+DurationNs = Annotated[
+    int,
+    BeforeValidator(parse_duration_ns),
+    PlainSerializer(format_duration, when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}], "examples": ["500ms", "2s"]}),
+]
+"""`10s`, `500ms` or a number of seconds in the file; ns in the plugin."""
+
+
+class Params(BaseModel):
+    """Base of the parameters of every built-in check and fault: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    bare: ClassVar[str | None] = None
+
+
+class NoParams(Params):
+    """It takes no parameters."""
