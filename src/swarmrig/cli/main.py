@@ -18,6 +18,8 @@ from swarmrig.cli.output import flush, say
 COMMANDS = {
     "run": "Run a preset or a scenario file and judge it.",
     "up": "Run until Ctrl-C, then judge.",
+    "replay": "Repeat a finished run, or one node of it, and compare.",
+    "diff": "Compare two finished runs; show where they first differ.",
     "plan": "Print exactly what `run` would launch; launch nothing.",
     "validate": "Check scenario files; print every error with its place.",
     "presets": "List the built-in scenarios.",

@@ -104,13 +104,17 @@ def scenario_options(command: Command) -> Command:
 
 json_option = option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
+output_dir_option = option(
+    "--output-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    help="Where the run directory is made. Default: runs.",
+)
+
+anyway_option = option("--anyway", is_flag=True, help="Compare what can be compared, also of inexact or broken runs.")
+
 _RUN_OPTIONS = (
-    option(
-        "--output-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("runs"),
-        help="Where the run directory is made. Default: runs.",
-    ),
+    output_dir_option,
     option("--strict", is_flag=True, help="Count WARN as FAIL."),
     option("--skip-build", is_flag=True, help="Do not run the firmware build commands of the file."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON lines; the last one is the result."),

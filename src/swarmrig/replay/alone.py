@@ -69,6 +69,8 @@ async def replay_node(
     """
     options = options or SoloOptions()
     life = recorded_life(finished, node)
+    if options.debugging is not None:
+        _check_instant(options.debugging.at_ns, life, node)
     plan = await plan_again(finished, registry)
     place = create_run_directory(options.output_dir, f"{finished.name}-{node}"[:64], (node,))
     async with open_spawner(RunScope(place.path, place.id)) as spawner:
@@ -102,6 +104,16 @@ def recorded_life(finished: FinishedDirectory, node: str) -> Life:
             hint="replay the whole run",
         )
     return lives[0]
+
+
+def _check_instant(at_ns: int, life: Life, node: str) -> None:
+    assert life.end_ns is not None
+    begin_ns, end_ns = life.power_on_ns, life.power_on_ns + life.end_ns
+    if not begin_ns <= at_ns <= end_ns:
+        raise IncomparableError(
+            f"at {format_duration(at_ns)} there is no {node} to look at: it lived from {format_duration(begin_ns)} to "
+            f"{format_duration(end_ns)}"
+        )
 
 
 class _Solo:
@@ -156,7 +168,7 @@ class _Solo:
     async def _live(self, guest: SoloGuest, firmware: Path | None) -> None:
         inputs, debugging = self._life.inputs, self._options.debugging
         if debugging is not None:
-            at_ns = min(debugging.at_ns - self._life.power_on_ns, self._end_ns)
+            at_ns = debugging.at_ns - self._life.power_on_ns
             await guest.live(at_ns, [one for one in inputs if one.t_ns < at_ns])
             inputs = tuple(one for one in inputs if one.t_ns >= at_ns)
             await guest.hold()

@@ -36,12 +36,13 @@ class Difference:
 
     @property
     def detail(self) -> str | None:
-        """What is different in two frames of one time, else None."""
-        if self.left and self.right and self.left[0].t_ns == self.right[0].t_ns:
-            left, right = self.left[0], self.right[0]
-            if isinstance(left, FrameMoment) and isinstance(right, FrameMoment) and left.data != right.data:
-                return _frame_detail(left.data, right.data)
-        return None
+        """What is different when that is hard to see: in two frames of one time, or in two lines that look the same."""
+        if not (self.left and self.right) or self.left[0].t_ns != self.right[0].t_ns:
+            return None
+        left, right = self.left[0], self.right[0]
+        if isinstance(left, FrameMoment) and isinstance(right, FrameMoment) and left.data != right.data:
+            return _frame_detail(left.data, right.data)
+        return f"{left.content} | {right.content}" if left.text == right.text else None
 
 
 @dataclass(frozen=True, slots=True)

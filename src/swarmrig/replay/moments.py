@@ -45,7 +45,7 @@ class FrameMoment(Moment):
 
     @property
     def text(self) -> str:
-        return f"{_frame_text(self.data)}" + (f" [{self.content[1]}]" if self.content[1] else "")
+        return _frame_text(self.data) + (f" [{self.content[1]}]" if self.content[1] else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class LineMoment(Moment):
     @property
     def text(self) -> str:
         raw: bytes = self.content[0]
-        return raw.decode("utf-8", "backslashreplace")
+        return raw.removesuffix(b"\r").decode("utf-8", "backslashreplace")
 
 
 def events(directory: Path) -> Iterator[Moment]:
