@@ -63,8 +63,10 @@ def _last_offsets(fd: int, markers: Mapping[str, bytes]) -> dict[str, int]:
     while end > 0 and missing:
         start = max(0, end - CHUNK)
         chunk = os.pread(fd, end - start, start) + behind
-        for name in [name for name, marker in missing.items() if marker in chunk]:
-            found[name] = start + chunk.rfind(missing.pop(name))
+        # Backwards is not only where the counters are: `rfind` skips ahead by whole words, `in` reads every byte.
+        places = {name: chunk.rfind(marker) for name, marker in missing.items()}
+        found |= {name: start + place for name, place in places.items() if place >= 0}
+        missing = {name: marker for name, marker in missing.items() if name not in found}
         behind, end = chunk[:overlap], start
     return found
 
