@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from swarmrig.api.nodes import NodePlan
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.facts import Fact, FaultStage, ProofStatus
 from swarmrig.model.network import NetworkPlan
@@ -92,6 +93,8 @@ class FaultContext:
     wait_until: Callable[[int], Awaitable[None]]
     """Return when it is that time; only inside `inject`, `hold` and `heal`. In virtual time, time stands otherwise."""
     faults: FaultControl
+    plans: Mapping[str, NodePlan] = field(default_factory=dict)
+    """Node id -> what was planned for it: its capabilities, where its memory is."""
 
 
 class Fault(Protocol):
@@ -106,8 +109,11 @@ class Fault(Protocol):
     Optional: `async hold(until_ns: int | None)`, called between `inject` and `heal`, for what acts again and again
     until it is healed; it returns at `until_ns`, and with None is cancelled when the fault is healed. Static
     `claims(spec, scenario, network) -> frozenset[str]` names what the fault has for itself while it lasts (a link's
-    state, a node's power): faults with a claim in common must not overlap. `conclude()` is called once, when all facts
-    have been observed and before `proved` is asked for the last time.
+    state, a node's power): faults with a claim in common must not overlap. Static
+    `examine(spec, scenario, plans: Mapping[str, NodePlan]) -> None` checks what it names of the planned nodes (an
+    address, a symbol), which have the capabilities that it needs, and raises ValueError. Class attribute
+    `ends_nodes = True`: it ends nodes that it names by SIGKILL, which then is no failure of the run. `conclude()` is
+    called once, when all facts have been observed and before `proved` is asked for the last time.
     """
 
     params_model: ClassVar[Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from swarmrig.model.scenario import TimeMode
 from swarmrig.net.modes import Network
 from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.directory import RunDirectory
-from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.plan import RunPlan, nodes_named
 from swarmrig.runtime.provenance import provenance_of
 from swarmrig.runtime.recorder import Recorder
 
@@ -37,6 +38,12 @@ class Fleet:
         self._limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
         self._contexts: dict[str, LaunchContext] = {}
         self._may_exit = {str(check.spec.params.get("node")) for check in plan.checks if check.spec.name == "exit"}
+        self._may_be_killed = {
+            node.id
+            for fault in plan.faults
+            if getattr(fault.factory, "ends_nodes", False)
+            for node in nodes_named(fault.spec, plan.scenario)
+        }
         self._pending = len(plan.nodes)
         self._alive = len(plan.nodes)
         self._stop_leaves = anyio.Event()
@@ -147,7 +154,8 @@ class Fleet:
         words = node.last_words()
         data = {"status": str(status), "code": status.code, "signal": status.signal, "stderr": words}
         self._recorder.observe(NodeChange(self._clock.now_ns(), plan.spec.id, NodeState.EXITED, data))
-        if plan.spec.id not in self._may_exit:
+        wanted = plan.spec.id in self._may_be_killed and status.signal == signal.SIGKILL
+        if plan.spec.id not in self._may_exit and not wanted:
             self._recorder.failure(plan.spec.id, f"node {plan.spec.id} ended by itself: {status}\n{words}".rstrip())
         race.cancel()
 

@@ -91,6 +91,7 @@ class ScheduledFault:
             random=random.Random(f"{plan.scenario.seed} {planned.spec.id}"),
             wait_until=self._wait_until,
             faults=_Control(others, self),
+            plans={node.spec.id: node for node in plan.nodes},
         )
         self._claims = planned.claims
         self._fault = planned.factory(planned.spec, context)

@@ -126,7 +126,7 @@ def plan_wiring(
         except ValueError as error:
             problems.append(_problem(f"fault {spec.kind}: {error}", spec.source, None))
             continue
-        problems.extend(_missing_capabilities(spec, factory, scenario, nodes))
+        problems.extend(_node_problems(spec, factory, scenario, nodes))
     problems.extend(_overlaps(faults))
     for check in scenario.checks:
         factory = registry.check(check.name)
@@ -186,6 +186,18 @@ def _span(spec: FaultSpec, specs: Mapping[str, FaultSpec]) -> tuple[int, float] 
     healer = healer_of(spec.id, specs)
     healing = None if healer is None else trigger_of(healer, specs)
     return trigger.after_ns, math.inf if healing is None or healing.seen is not None else healing.after_ns
+
+
+def _node_problems(spec: FaultSpec, factory: Any, scenario: Scenario, nodes: Sequence[NodePlan]) -> list[Problem]:
+    """What the nodes that a fault names do not have: capabilities, or, as far as it asks, memory and symbols."""
+    problems = _missing_capabilities(spec, factory, scenario, nodes)
+    if problems or not nodes or not hasattr(factory, "examine"):
+        return problems
+    try:
+        factory.examine(spec, scenario, {node.spec.id: node for node in nodes})
+    except ValueError as error:
+        return [_problem(f"fault {spec.kind}: {error}", spec.source, None)]
+    return []
 
 
 def _missing_capabilities(

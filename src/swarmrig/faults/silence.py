@@ -1,0 +1,118 @@
+"""Faults that are proved by silence: a node that was heard, is not heard while they last, and is heard again.
+
+Silence alone is no evidence: a node may have nothing to say. So it must be longer than what the node is used to.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from typing import ClassVar
+
+from swarmrig.api import FaultContext, Proof, ProofStatus
+from swarmrig.faults.nodes import NodeFault, heard
+from swarmrig.faults.observation import evidence_data
+from swarmrig.model.facts import Fact, FaultStage
+from swarmrig.model.scenario import FaultSpec
+from swarmrig.model.units import format_duration
+
+REMEMBERED = 512
+"""Facts before the fault by which we know how often a node is heard."""
+FACTOR = 2
+"""Silence is remarkable when it is so many times longer than the longest pause before."""
+GRACE_NS = 200_000_000
+"""In real time, what a node did before may become known so much later."""
+
+
+class SilentFault(NodeFault):
+    """Base of faults during which a node is not heard: neither on its console nor on its links."""
+
+    claim = "decide whether {node} runs"
+    end_words = "was heard again"
+    no_end = "{what} was not heard again"
+    contrary_words = "was heard all the same"
+
+    def __init__(self, spec: FaultSpec, context: FaultContext) -> None:
+        super().__init__(spec, context)
+        self._before: deque[Fact] = deque(maxlen=REMEMBERED)
+        self._grace_ns = 0 if self.exact else GRACE_NS
+        self._reason = ""
+
+    def hears(self, fact: Fact) -> bool:
+        """Is this what must not be heard?"""
+        return heard(fact, self.what)
+
+    def observe(self, fact: Fact) -> None:
+        if self.hears(fact) and (self.injected_ns is None or fact.t_ns <= self.injected_ns):
+            self._before.append(fact)
+        super().observe(fact)
+
+    def shows_effect(self, fact: Fact) -> bool:  # noqa: ARG002
+        """No single fact shows silence."""
+        return False
+
+    def shows_contrary(self, fact: Fact) -> bool:
+        return self.hears(fact)
+
+    def shows_end(self, fact: Fact) -> bool:
+        return self.hears(fact)
+
+    def proved(self) -> Proof:
+        proof = super().proved()
+        if self._reason and proof.status is ProofStatus.INDETERMINATE and self._effect.found is None:
+            return Proof(ProofStatus.INDETERMINATE, self._reason)
+        return proof
+
+    def _is_during(self, t_ns: int) -> bool | None:
+        return False if t_ns <= (self.injected_ns or 0) + self._grace_ns else super()._is_during(t_ns)
+
+    def _settle(self) -> None:
+        super()._settle()
+        if self._effect.found is None and (self._end.found is not None or self._concluded):
+            self._look_for_silence()
+
+    def _look_for_silence(self) -> None:
+        """Once it is over: was the node silent, and for longer than it is by itself?"""
+        if self.injected_ns is None or self._contrary.found is not None:
+            return
+        before = sorted((fact for fact in self._before if fact.t_ns <= self.injected_ns), key=lambda fact: fact.t_ns)
+        if len(before) < 2:
+            self._reason = f"{self.what} was hardly heard before: its silence means nothing"
+            return
+        usual = max(after.t_ns - fact.t_ns for fact, after in itertools.pairwise(before))
+        lasted = (self.healed_ns if self.healed_ns is not None else self.now()) - self.injected_ns
+        if lasted < FACTOR * usual:
+            self._reason = (
+                f"{self.what} was silent for {format_duration(lasted)}, which means nothing: "
+                f"it was {format_duration(usual)} before"
+            )
+            return
+        self._effect.found = before[-1]
+        noticed = self.injected_ns + FACTOR * usual
+        self.context.emit(FaultStage.OBSERVED, {**evidence_data(before[-1]), "t_ns": noticed, "silent_ns": lasted})
+
+
+class Pause(SilentFault):
+    """A node stands still for a while: its processor and its clock.
+
+    What is sent to it meanwhile waits at its devices as long as they have room. In virtual time the network's time goes
+    on and the node's does not, so it comes back with a clock that is late.
+    """
+
+    verb = "pause"
+    needs: ClassVar[frozenset[str]] = frozenset({"CanPause"})
+    evidence: ClassVar[str] = (
+        "The node was heard before, by its console or its frames; not while it was paused, which was longer than its "
+        "longest silence before; and again when it went on."
+    )
+    example: ClassVar[str] = "{at: 10s, pause: {node: a, for: 2s}}"
+    effect_words = "was the last of it before the pause"
+
+    async def inject(self) -> None:
+        await self.node.pause()
+        self.injected(self.now(), node=self.what)
+
+    async def heal(self) -> None:
+        at_ns = self.now()
+        await self.node.resume()
+        self.healed(at_ns, node=self.what)
