@@ -20,7 +20,16 @@ from swarmrig.net.devices import AGGREGATOR, AGGREGATOR_FACTORY, HOST
 from swarmrig.net.routed import Edge, plan_routed
 from swarmrig.net.segment import LAN, SERVICES, plan_segment
 
-__all__ = ["AGGREGATOR", "AGGREGATOR_FACTORY", "LAN", "check_names", "link_between", "plan_network"]
+__all__ = [
+    "AGGREGATOR",
+    "AGGREGATOR_FACTORY",
+    "LAN",
+    "check_names",
+    "link_between",
+    "links_of_site",
+    "plan_network",
+    "site_of",
+]
 
 
 def plan_network(scenario: Scenario, node_plans: Sequence[NodePlan]) -> NetworkPlan:
@@ -53,7 +62,7 @@ def link_between(plan: NetworkPlan, a: str, b: str) -> str:
     """
     pairs: dict[frozenset[str], str] = {}
     for link in plan.links:
-        pair = frozenset((_site(plan, link.a), _site(plan, link.b)))
+        pair = frozenset((site_of(plan, link.a), site_of(plan, link.b)))
         if len(pair) == 2:
             pairs[pair] = link.name
     for link in plan.links:  # a device and its own forwarder, by their full names
@@ -65,13 +74,21 @@ def link_between(plan: NetworkPlan, a: str, b: str) -> str:
     return found
 
 
+def links_of_site(plan: NetworkPlan, node: str) -> list[LinkPlan]:
+    """The links that lead away from where a node is: not the wire between it and the forwarder at its own site."""
+    return [
+        link for link in plan.links if not link.access and node in (site_of(plan, link.a), site_of(plan, link.b))
+    ]
+
+
 def _ordered(plan: NetworkPlan, link: str) -> tuple[str, str]:
     ends = plan.link(link)
-    a, b = _site(plan, ends.a), _site(plan, ends.b)
+    a, b = site_of(plan, ends.a), site_of(plan, ends.b)
     return (a, b) if a != b else (ends.a, ends.b)
 
 
-def _site(plan: NetworkPlan, end: str) -> str:
+def site_of(plan: NetworkPlan, end: str) -> str:
+    """The node (or `lan`, `aggregator`, …) where a link's end is: a forwarder stands at a node's site."""
     if any(end == switch.name for switch in plan.switches):
         return end.removesuffix(".switch")
     return end.removesuffix(".router") if any(end == router.name for router in plan.routers) else end
