@@ -31,6 +31,7 @@ from swarmrig.nodes.qemu.command import (
 )
 from swarmrig.nodes.qemu.machines import MACHINES, MIB, Machine, Storage
 from swarmrig.nodes.qemu.memory import GuestMemory
+from swarmrig.nodes.qemu.memory_map import memory_map
 from swarmrig.nodes.qemu.monitor import greeted, open_monitor
 from swarmrig.nodes.qemu.node import EmulatorNode, QemuMemoryNode, QemuNode
 from swarmrig.nodes.qemu.options import QemuOptions
@@ -88,6 +89,7 @@ class QemuBackend:
             memory_bytes=(setup.options.memory or setup.machine.memory_bytes) + EMULATOR_OVERHEAD,
             capabilities=_capabilities(setup, lockstep),
             warnings=tuple(_warnings(setup)),
+            memory=memory_map(setup),
             address_by_dhcp=dhcp,
             details=_details(setup, lockstep),
         )
