@@ -95,6 +95,7 @@ def coordinated(plan, guests, order, barriers=()):
     running = {guest.index: (0, []) for guest in guests}
     while True:
         if not running:
+            coordinator.settle()
             granted = coordinator.grants()
             if not granted and coordinator.arrived:
                 if not stops:
@@ -111,6 +112,7 @@ def coordinated(plan, guests, order, barriers=()):
             while guest.agenda and guest.next_ns() < horizon_ns:
                 frames += guest.step()
             coordinator.report(index, horizon_ns, guest.next_ns(), frames)
+            coordinator.settle()
             granted = coordinator.grants()
         for grant in granted:
             running[grant.guest] = (grant.horizon_ns, grant.inputs)
@@ -168,4 +170,4 @@ def test_an_input_into_the_past_is_an_error():
     coordinator.report(0, 50_000, 60_000, [(10, mac(1) + mac(0) + b"\x88\xb5")])
     with pytest.raises(CausalityError, match="g1"):
         coordinator.report(1, 90_000, None, [])
-        coordinator.grants()
+        coordinator.settle()

@@ -13,7 +13,8 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,28 @@ _READ_SIZE = 1 << 16
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _GARBAGE_THRESHOLD = 50_000
 """Allocations between collections: the hot path makes many tuples and no cycles."""
+
+
+class Answer:
+    """The one answer to a request, now or later."""
+
+    def __init__(self, controller: Controller, number: object) -> None:
+        self._controller = controller
+        self._number = number
+
+    def give(self, result: object) -> None:
+        self._controller.send({"id": self._number, "ok": result})
+
+    def refuse(self, reason: str) -> None:
+        self._controller.send({"id": self._number, "error": reason})
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """What is wrong with the request is the answer."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError, OSError, StopIteration) as error:
+            self.refuse(str(error) or repr(error))
 
 
 class Controller:
@@ -43,18 +66,22 @@ class Controller:
         self._commands: dict[str, Callable[[dict[str, Any]], object]] = {
             "attach": self._attach,
             "start": lambda message: loop.start(message["start_ns"]),
+            "statistics": lambda _: loop.statistics(),
+            "flush": lambda _: loop.flush(),
+        }
+        """Done at once."""
+        self._changes: dict[str, Callable[[int, dict[str, Any]], object]] = {
             "set_link": self._set_link,
             "set_filter": self._set_filter,
             "inject": self._inject,
-            "statistics": lambda _: loop.statistics(),
-            "flush": lambda _: loop.flush(),
-            **self._further_commands(),
         }
+        """Done at an instant at which everything before it has happened and nothing after; that is the first argument.
+        """
+        self._waits: dict[str, Callable[[dict[str, Any], Answer], None]] = {
+            "settle": lambda message, answer: loop.settle(loop.now_ns() + message["deadline_ns"], answer.give),
+        }
+        """Answered later."""
         loop.watch(sock.fileno(), _IN, self._react)
-
-    def _further_commands(self) -> dict[str, Callable[[dict[str, Any]], object]]:
-        """For other drivers."""
-        return {}
 
     def _react(self, events: int) -> None:
         if events & _OUT:
@@ -77,58 +104,49 @@ class Controller:
             self._obey(message)
 
     def _obey(self, message: dict[str, Any]) -> None:
-        number = message.get("id")
+        answer = Answer(self, message.get("id"))
         name = str(message.get("do"))
-        try:
-            if name in ("settle", "reach"):
-                self._answer_later(name, message)
-            elif name in self._commands:
-                self._send({"id": number, "ok": self._commands[name](message)})
+        with answer.refusing():
+            if name in self._commands:
+                answer.give(self._commands[name](message))
+            elif name in self._changes:
+                self._loop.when_standing(lambda now_ns: self._change(name, now_ns, message, answer))
+            elif name in self._waits:
+                self._waits[name](message, answer)
             else:
-                self._send({"id": number, "error": f"unknown command {name!r}"})
-        except (ValueError, LookupError, TypeError, OSError, StopIteration) as error:
-            self._send({"id": number, "error": str(error) or repr(error)})
+                answer.refuse(f"unknown command {name!r}")
 
-    def _answer_later(self, name: str, message: dict[str, Any]) -> None:
-        """Requests that wait for something in the network."""
-
-        def done(result: object) -> None:
-            self._send({"id": message["id"], "ok": result})
-
-        if name == "settle":
-            self._loop.settle(self._loop.now_ns() + message["deadline_ns"], done)
-        else:
-            self._loop.reach(message["token"], message["t_ns"], done)
+    def _change(self, name: str, now_ns: int, message: dict[str, Any], answer: Answer) -> None:
+        with answer.refusing():
+            answer.give(self._changes[name](now_ns, message))
 
     def _attach(self, message: dict[str, Any]) -> None:
         for device in message["devices"]:
             self._loop.attach(device, self._descriptors.popleft())
 
-    def _set_link(self, message: dict[str, Any]) -> int:
-        now: int = self._loop.change_ns()
+    def _set_link(self, now_ns: int, message: dict[str, Any]) -> int:
         self._loop.engine.set_link(
-            now,
+            now_ns,
             message["link"],
             message["changes"],
             message.get("direction"),
             layer=message.get("layer"),
             frames=message.get("frames"),
         )
-        return now
+        return now_ns
 
-    def _set_filter(self, message: dict[str, Any]) -> int:
-        now: int = self._loop.change_ns()
+    def _set_filter(self, now_ns: int, message: dict[str, Any]) -> int:
         self._loop.engine.set_filter(
-            now, message["link"], message["filter"], message.get("direction"), layer=message.get("layer", "")
+            now_ns, message["link"], message["filter"], message.get("direction"), layer=message.get("layer", "")
         )
-        return now
+        return now_ns
 
-    def _inject(self, message: dict[str, Any]) -> int:
+    def _inject(self, now_ns: int, message: dict[str, Any]) -> int:
         frames = [(int(t_ns), bytes.fromhex(data)) for t_ns, data in message["frames"]]
-        first: int = self._loop.engine.inject(self._loop.change_ns(), message["link"], message["end"], frames)
+        first: int = self._loop.engine.inject(now_ns, message["link"], message["end"], frames)
         return first
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         try:
             data = encode(message)
         except (ControlError, TypeError, ValueError) as error:  # a report of a Python node may hold anything

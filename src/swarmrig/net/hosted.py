@@ -22,6 +22,8 @@ class HostedNode:
         self._agenda = agenda
         self._wake_at: int | None = None
         self._console: list[tuple[int, str]] = []
+        self.on_line: Callable[[int, str], None] | None = None
+        """Called with the time and text of each line of the node's console."""
         self.console_dropped = 0
         self.failure: str | None = None
         """The traceback of the exception that ended the node; the network goes on without it."""
@@ -52,6 +54,9 @@ class HostedNode:
     def _advance(self, t_ns: int) -> None:
         self._wake_at = None
         result = self._node.advance(t_ns)
+        if self.on_line is not None:
+            for line in result.console:
+                self.on_line(*line)
         room = CONSOLE_LIMIT - len(self._console)
         self._console += result.console[:room]
         self.console_dropped += max(len(result.console) - room, 0)

@@ -136,6 +136,11 @@ class Direction:
         """Who takes the frames at the far end; its entries in the agenda are the frames under way."""
         return self._deliver
 
+    def record_with(self, record: Callable[[Record], object] | None) -> Callable[[Record], object] | None:
+        """Say who gets the entries for the capture from now on; returns who got them before."""
+        before, self._record = self._record, record
+        return before
+
     @property
     def frames(self) -> int:
         """Frames that have entered: the next one's ordinal."""

@@ -103,9 +103,9 @@ class FabricLoop:
         """Run time; 0 before the start."""
         return 0 if self.start_ns is None else time.monotonic_ns() - self.start_ns
 
-    def change_ns(self) -> int:
-        """The time of a change that is made now: what is due up to then has happened, and nothing after."""
-        return self._round_ns
+    def when_standing(self, action: Callable[[int], None]) -> None:
+        """Call `action(now)`: what is due up to then has happened, and nothing after."""
+        action(self._round_ns)
 
     def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:
         """Call `done(True)` once nothing is under way or unread, `done(False)` at the deadline (run time)."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
+from swarmrig.model.console import plain_text
 from swarmrig.model.facts import ConsoleLine
 
 MAX_LINE = 4096
 """A longer line becomes several facts of at most this many characters, all with its one line number."""
 MAX_BYTES = 16 * 2**20
 """Console bytes per node that become facts; the rest is only logged by the node."""
-
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class ConsoleSplitter:
@@ -37,7 +35,7 @@ class ConsoleSplitter:
             self._on_truncated(self._node)
         *complete, self._rest = (self._rest + chunk).split(b"\n")
         for line in complete:
-            self._emit(t_ns, line.removesuffix(b"\r"))
+            self._emit(t_ns, line)
             self.lines += 1
         while len(self._rest) > MAX_LINE:
             self._emit(t_ns, self._rest[:MAX_LINE])
@@ -51,6 +49,6 @@ class ConsoleSplitter:
             self.lines += 1
 
     def _emit(self, t_ns: int, raw: bytes) -> None:
-        text = _ANSI.sub("", raw.decode("utf-8", "replace"))
+        text = plain_text(raw)
         for start in range(0, max(len(text), 1), MAX_LINE):
             self._sink(ConsoleLine(t_ns, self._node, self.lines + 1, text[start : start + MAX_LINE]))

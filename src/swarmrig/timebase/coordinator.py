@@ -8,7 +8,11 @@ not depend on that order, because
 - transmissions enter the network in order of (time, guest, sequence), and only when nobody can transmit earlier,
 - at one instant, what the network does comes before what guests transmit.
 
-Times are integer nanoseconds. The driver moves reports in (`report`) and grants out (`grants`).
+Times are integer nanoseconds. The driver moves reports in (`report`) and grants out (`settle`, then `grants`).
+
+What somebody waits to *see* (see `Coordinator.watching`) becomes known only when a guest reports, so nobody may be far
+ahead of it by then. A horizon is at most REACTION_NS after the earliest time at which anything can still happen; what
+is seen later happened at that time or later; so a stop REACTION_NS after it is in nobody's past.
 """
 
 from __future__ import annotations
@@ -17,11 +21,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from swarmrig.model.scenario import REACTION_NS
 from swarmrig.net.engine import Engine
 from swarmrig.net.link import Agenda
 from swarmrig.timebase.distance import Distances
 
 NEVER = 1 << 62
+QUANTUM_NS = 1_000_000_000
+"""The longest that a guest may be busy without a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Coordinator:
         end_ns: int,
         *,
         grain_ns: int = 1,
+        quantum_ns: int = QUANTUM_NS,
+        reaction_ns: int = REACTION_NS,
     ) -> None:
         """`inboxes`: device and the agenda that collects its arrivals (see Engine), one per guest. A guest stops at the
         first instruction at or after its horizon; `grain_ns` is the longest that an instruction takes."""
@@ -72,7 +81,11 @@ class Coordinator:
         self._distances = distances
         self._end_ns = end_ns
         self._grain_ns = grain_ns
+        self._quantum_ns = quantum_ns
+        self._reaction_ns = reaction_ns
         self._barrier_ns = end_ns
+        self.watching = False
+        """Somebody waits to see something: whenever that is, REACTION_NS later nobody may have passed."""
         self._sends: list[tuple[int, int, int, bytes]] = []
 
     @property
@@ -83,13 +96,45 @@ class Coordinator:
         return min(min(guest.base_ns for guest in self._guests), NEVER if network is None else network, sends)
 
     @property
+    def front_ns(self) -> int:
+        """How far anybody may have got: a barrier there, or later, is in nobody's past."""
+        return max((guest.horizon_ns for guest in self._guests if not guest.gone), default=0)
+
+    @property
+    def barrier_ns(self) -> int:
+        return self._barrier_ns
+
+    @property
+    def standing(self) -> bool:
+        """Has everybody reached the barrier? Some may still be answering a question (see `ask`)."""
+        return all(guest.now_ns >= self._barrier_ns for guest in self._guests)
+
+    @property
     def arrived(self) -> bool:
         """Has everybody reached the barrier, with nothing left before it?"""
-        return all(not guest.running and guest.now_ns >= self._barrier_ns for guest in self._guests)
+        return self.standing and not any(guest.running for guest in self._guests)
 
     def set_barrier(self, t_ns: int) -> None:
         """Nobody passes this time until it is moved: where something is changed from outside, and the end."""
         self._barrier_ns = min(t_ns, self._end_ns)
+
+    def set_distances(self, distances: Distances) -> None:
+        """The links have changed; only while `standing`, when nobody lives by the former ones."""
+        self._distances = distances
+
+    def now_of(self, index: int) -> int:
+        """Where a guest stands that is not running."""
+        return self._guests[index].now_ns
+
+    def is_running(self, index: int) -> bool:
+        """Is a report of the guest to come?"""
+        return self._guests[index].running
+
+    def ask(self, index: int) -> None:
+        """A guest that stands at the barrier is given something to do there and then: it reports again."""
+        guest = self._guests[index]
+        guest.running = True
+        guest.base_ns = guest.now_ns
 
     def report(self, index: int, now_ns: int, deadline_ns: int | None, frames: Iterable[tuple[int, bytes]]) -> None:
         """A guest has stopped at `now_ns`; left alone it acts next at `deadline_ns` (None: only on input)."""
@@ -116,14 +161,22 @@ class Coordinator:
         guest.now_ns = guest.base_ns = NEVER
         guest.gone = True
 
+    def revive(self, index: int, t_ns: int) -> None:
+        """A guest that was removed begins anew, while everybody stands at `t_ns`; its first report is awaited."""
+        guest = self._guests[index]
+        _discard(guest.inbox, t_ns)
+        guest.gone = False
+        guest.running = True
+        guest.now_ns = guest.base_ns = guest.horizon_ns = t_ns
+
     def grants(self) -> list[Grant]:
-        """Live through what is certain, then let everybody go who has something to do."""
-        self._settle()
+        """Let everybody go who has something to do; after `settle`."""
         granted = []
+        limit_ns = min(self._barrier_ns, self.floor_ns + self._reaction_ns) if self.watching else self._barrier_ns
         for index, guest in enumerate(self._guests):
             if guest.running or guest.now_ns >= self._barrier_ns:
                 continue
-            horizon_ns = min(self._bound(index), self._barrier_ns)
+            horizon_ns = min(self._bound(index), limit_ns, guest.base_ns + self._quantum_ns)
             idle_to_barrier = horizon_ns == self._barrier_ns and guest.base_ns >= horizon_ns
             if horizon_ns > guest.now_ns and (guest.base_ns < horizon_ns or idle_to_barrier):
                 granted.append(self._grant(index, guest, horizon_ns))
@@ -138,8 +191,9 @@ class Coordinator:
         guest.horizon_ns = horizon_ns
         return Grant(index, horizon_ns, tuple(inputs))
 
-    def _settle(self) -> None:
-        """Advance the network through everything that no guest can precede any more."""
+    def settle(self) -> None:
+        """Advance the network through everything that no guest can precede any more. What it does meanwhile may move
+        the barrier."""
         engine, sends, guests = self._engine, self._sends, self._guests
         while True:
             floor = min(guest.base_ns for guest in guests)
@@ -150,9 +204,12 @@ class Coordinator:
                 t_ns, index, _, frame = heappop(sends)
                 engine.send(t_ns, guests[index].device, frame)
             else:
-                return
+                break
             for guest in guests:
                 self._heed_inbox(guest)
+        for guest in guests:
+            if guest.gone:
+                _discard(guest.inbox, min(floor, self._barrier_ns))
 
     def _heed_inbox(self, guest: _Guest) -> None:
         """An input is something to act on; one for a time that the guest may have passed is an error."""
@@ -176,3 +233,9 @@ class Coordinator:
             bound = min(bound, self._sends[0][0] + distances.least_to(index))
         due = self._engine.next_ns()
         return bound if due is None else min(bound, due + distances.from_network(index))
+
+
+def _discard(inbox: Agenda, before_ns: int) -> None:
+    """What arrives where nobody is, is lost."""
+    while inbox.heap and inbox.heap[0][0] < before_ns:
+        heappop(inbox.heap)

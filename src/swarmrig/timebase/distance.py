@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from swarmrig.model.network import Impairment, LinkPlan, NetworkPlan
+from swarmrig.model.network import Impairment, NetworkPlan
+from swarmrig.net.engine import Engine
 from swarmrig.net.router import ANSWER_DELAY_NS
 
 FAR = 1 << 61
@@ -38,7 +40,10 @@ class Distances:
         self._between = [
             [echo(one) if one == other else _to(ways, one, other) for other in guests] for one in guests
         ]  # fmt: skip
-        self._from_network = [min((_to(ways, start, guest) for start in inside), default=FAR) for guest in guests]
+        # Also from where guests are: frames may be put into the network there without them.
+        self._from_network = [
+            min((_to(ways, start, guest) for start in ways if start != guest), default=FAR) for guest in guests
+        ]
         self._least_to = [min(row[index] for row in self._between) for index in range(len(guests))]
 
     def between(self, sender: int, receiver: int) -> int:
@@ -49,7 +54,7 @@ class Distances:
         return self._least_to[receiver]
 
     def from_network(self, receiver: int) -> int:
-        """From the nearest forwarder or Python node."""
+        """From wherever in the network is nearest."""
         return self._from_network[receiver]
 
 
@@ -80,10 +85,17 @@ def least_latency_ns(impairment: Impairment) -> int:
     return impairment.latency_ns
 
 
-def instant_links(plan: NetworkPlan) -> list[LinkPlan]:
-    """Links of the topology on which a frame may take no time at all: virtual time can't run with those."""
-    return [
-        link
-        for link in plan.links
-        if not link.access and 0 in (least_latency_ns(link.forward), least_latency_ns(link.backward))
-    ]
+def least_latencies(engine: Engine) -> tuple[int, ...]:
+    """What the fastest frame needs now, for each direction of each link."""
+    wires = engine.wires.values()
+    return tuple(least_latency_ns(each.impairment) for wire in wires for each in (wire.forward, wire.backward))
+
+
+def links_as_they_are(engine: Engine) -> NetworkPlan:
+    """The plan of a network, with the impairments that are in force now."""
+    wires = engine.wires
+    links = (
+        replace(link, forward=wires[link.name].forward.impairment, backward=wires[link.name].backward.impairment)
+        for link in engine.plan.links
+    )
+    return replace(engine.plan, links=tuple(links))

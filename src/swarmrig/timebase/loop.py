@@ -2,29 +2,33 @@
 
 The same network, captures and control commands as the real-time loop; in place of a clock there are the guests'
 reports. Time runs to the next stop (somebody waits for a time to change something there, or the end), and no further
-until everybody who waits for it has let it go.
+until everybody who waits for it has let it go. Guests can be asked only while time stands: what they are given then,
+they get at exactly that time.
 """
 
 from __future__ import annotations
 
 import select
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from swarmrig.errors import SwarmrigError
 from swarmrig.model.network import PortKind
+from swarmrig.model.scenario import Seen
 from swarmrig.net.engine import Engine
-from swarmrig.net.link import Agenda
 from swarmrig.net.pcapng import CaptureWriter
 from swarmrig.timebase import protocol
-from swarmrig.timebase.coordinator import NEVER, Coordinator, Grant
-from swarmrig.timebase.distance import Distances
-from swarmrig.timebase.protocol import Decoder, Flag, Gone, Hello, Report
+from swarmrig.timebase.commands import Make
+from swarmrig.timebase.coordinator import NEVER, Coordinator
+from swarmrig.timebase.distance import Distances, least_latencies, links_as_they_are
+from swarmrig.timebase.guest import Answer, Guest, Question
+from swarmrig.timebase.lookout import Lookout
+from swarmrig.timebase.patience import STEP_S, Patience
+from swarmrig.timebase.protocol import Flag, Gone, Hello, Message, Report, Stopped
+from swarmrig.timebase.questions import ABSENT, Questions
 from swarmrig.timebase.recording import SUFFIX, InputLog
+from swarmrig.timebase.stops import Stops
 
 RECEIVE = 16_384
 """Bytes a receive: a larger buffer costs more to hand out than it saves."""
@@ -33,50 +37,7 @@ GRAIN_NS = 16
 CONSOLE_LIMIT = 4 << 20
 """Console bytes that may wait for the rig; beyond, virtual time stands until it has taken them."""
 
-
-class GuestError(SwarmrigError):
-    """A guest broke the rules of virtual time, so the run is not exact."""
-
-
-class GuestChannel:
-    """One guest: its socket, what it has said, and whether it still lives."""
-
-    def __init__(self, device: str, fd: int, inputs: InputLog) -> None:
-        self.device = device
-        self.socket = socket.socket(fileno=fd)
-        self.inputs = inputs
-        self.now = 0
-        self.decoder = Decoder()
-        self.inbox = Agenda()
-        self.alive = True
-        self.greeted = False
-        self.pc = 0
-        self.lines: list[tuple[int, str]] = []
-        self.waiting_bytes = 0
-        self._part = b""
-
-    def hear(self, report: Report) -> None:
-        """Keep the console lines; one that a report cut goes on with the next."""
-        self.now, self.pc = report.now, report.pc
-        for line in report.console:
-            self._part += line.data
-            if line.complete:
-                self._end_line(line.t)
-
-    def hear_rest(self, t_ns: int) -> None:
-        """The guest has ended: so has its last line."""
-        if self._part:
-            self._end_line(t_ns)
-
-    def take_lines(self) -> list[tuple[int, str]]:
-        lines, self.lines, self.waiting_bytes = self.lines, [], 0
-        return lines
-
-    def _end_line(self, t_ns: int) -> None:
-        self.waiting_bytes += len(self._part)
-        text = self._part.decode("utf-8", "surrogateescape")
-        self.lines.append((t_ns, text.removesuffix("\n")))
-        self._part = b""
+Frames = Sequence[tuple[int, bytes]]
 
 
 class VirtualLoop:
@@ -86,23 +47,24 @@ class VirtualLoop:
         """`directory`: where the inputs of the guests are recorded."""
         self.engine = engine
         self.captures = captures
-        self._directory = directory
         self.stopped = False
         self.failure: str | None = None
-        self.guests: list[GuestChannel] = []
+        self.guests: dict[str, Guest] = {}
+        self._directory = directory
         self._epoll = select.epoll()
-        self._by_fd: dict[int, tuple[int, GuestChannel]] = {}
+        self._by_fd: dict[int, Guest] = {}
         self._others: dict[int, Callable[[int], None]] = {}
         self._coordinator: Coordinator | None = None
-        self._end_ns = 0
-        self._expected = 0
-        self._stops: dict[int, tuple[int, Callable[[int], None] | None]] = {}
+        self._questions: Questions | None = None
+        self._stops = Stops()
+        self._lookout = Lookout(engine, self._on_seen)
+        self._patience = Patience()
+        self._latencies = least_latencies(engine)
         self._messages = 0
 
     def close(self) -> None:
-        for guest in self.guests:
-            guest.socket.close()
-            guest.inputs.end(guest.now)
+        for guest in self.guests.values():
+            guest.disconnect("the run is over")
             guest.inputs.close()
         self._epoll.close()
 
@@ -114,58 +76,160 @@ class VirtualLoop:
     def rewatch(self, fd: int, events: int) -> None:
         self._epoll.modify(fd, events)
 
+    # --- guests come and go ------------------------------------------------------------------------------------
+
     def attach(self, device: str, fd: int) -> None:
-        """Connect a device's lockstep channel, which now belongs to the loop."""
-        if self.engine.plan.device(device).port is not PortKind.LOCKSTEP or self._coordinator is not None:
+        """Connect a device's lockstep channel, which now belongs to the loop: before time runs, or again for a guest
+        that is off, while time stands."""
+        guest, coordinator = self.guests.get(device), self._coordinator
+        if self.engine.plan.device(device).port is not PortKind.LOCKSTEP or (guest is None) is not (
+            coordinator is None
+        ):
             raise ValueError(f"device {device} cannot be attached in virtual time")
-        guest = GuestChannel(device, fd, InputLog(self._directory / f"{device}{SUFFIX}"))
-        guest.inputs.begin(0)
-        self.engine.collect(device, guest.inbox)
-        self._by_fd[fd] = (len(self.guests), guest)
-        self.guests.append(guest)
+        if guest is None:
+            inputs = InputLog(self._directory / f"{device}{SUFFIX}")
+            guest = self.guests[device] = Guest(len(self.guests), device, inputs, self._lookout.line)
+            self.engine.collect(device, guest.inbox)
+        elif guest.alive or coordinator is None or not coordinator.standing:
+            raise ValueError(f"{device} is on" if guest.alive else "time does not stand still")
+        guest.connect(fd, self.now_ns())
+        self._by_fd[fd] = guest
         self._epoll.register(fd, select.EPOLLIN)
+        if coordinator is not None:
+            coordinator.revive(guest.index, self.now_ns())
+
+    def detach(self, device: str) -> None:
+        """Let go of a guest: its emulator has been killed, and whoever did it knows."""
+        guest = self._guest(device)
+        if guest.alive:
+            self._lose(guest)
+        guest.unreported = False
+
+    def whereabouts(self, device: str) -> dict[str, Any]:
+        """Where a guest was last seen: `t_ns`, `pc`; whether it said that it ends, or was told to (`parted`)."""
+        guest = self._guest(device)
+        guest.unreported = False
+        return {"t_ns": guest.seen_ns, "pc": guest.pc, "parted": guest.parted}
+
+    def end_guests(self) -> None:
+        """Have every guest's emulator end in order."""
+        for guest in self.guests.values():
+            if guest.alive:
+                guest.parted = True
+                guest.send(protocol.END)
+
+    # --- time --------------------------------------------------------------------------------------------------
 
     def start(self, start_ns: int) -> None:
         """Nothing to do: virtual time begins with `go`."""
 
-    def go(self, end_ns: int, waiters: int) -> None:
-        """Let time run up to `end_ns` once `waiters` stops are known and every guest has greeted."""
-        names = [guest.device for guest in self.guests]
-        inboxes = [(guest.device, guest.inbox) for guest in self.guests]
-        self._end_ns = end_ns
-        self._expected = waiters
-        distances = Distances(self.engine.plan, names)
+    def go(self, end_ns: int, waiters: int, patience_s: float) -> None:
+        """Let time run up to `end_ns` once `waiters` stops are known and every guest has greeted. A guest that gives
+        no sign of life for `patience_s` is an error."""
+        self._stops.expect(waiters, end_ns)
+        self._patience.limit_s = patience_s
+        inboxes = [(guest.device, guest.inbox) for guest in self.guests.values()]
+        distances = Distances(links_as_they_are(self.engine), list(self.guests))
         self._coordinator = Coordinator(self.engine, inboxes, distances, end_ns, grain_ns=GRAIN_NS)
-        for index, guest in enumerate(self.guests):
+        self._questions = Questions(self._coordinator)
+        for guest in self.guests.values():
             if guest.greeted:
-                self._coordinator.report(index, 0, 0, ())
+                self._coordinator.report(guest.index, 0, 0, ())
             if not guest.alive:
-                self._coordinator.remove(index)
+                self._coordinator.remove(guest.index)
 
     def reach(self, token: int, t_ns: int, done: Callable[[int], None]) -> None:
         """Stop at `t_ns` (at once, if that is past), call `done(now)`, and stay until the token reaches on or goes."""
-        self._stops[token] = (max(t_ns, self.now_ns()), done)
+        self._lookout.forget(token)
+        self._stops.reach(token, max(t_ns, self._front_ns), done)
+
+    def reach_seen(self, token: int, condition: Seen, after_ns: int, done: Callable[[int], None]) -> None:
+        """As `reach`, exactly `after_ns` (REACTION_NS at least) after the condition is met; maybe never. Counts from
+        now on, while time stands."""
+        self._lookout.forget(token)
+        self._lookout.watch(token, condition, after_ns)
+        self._stops.reach(token, NEVER, done)
 
     def release(self, token: int) -> None:
         """The holder of the token wants no further stop."""
-        self._stops.pop(token, None)
-        self._expected -= 1
+        self._lookout.forget(token)
+        self._stops.release(token)
+
+    def stand(self, token: int, done: Callable[[int], None]) -> None:
+        """Let time stand as soon as possible, for somebody who is not one of the `waiters`, until `leave`."""
+        self._stops.stand(token, self._front_ns, done)
+
+    def leave(self, token: int) -> None:
+        self._stops.leave(token)
+
+    def when_standing(self, action: Callable[[int], None]) -> None:
+        """Call `action(now)` while time stands: everything before that has happened, and nothing after."""
+
+        def act(now_ns: int) -> None:
+            action(now_ns)
+            self._heed_latencies()
+
+        if self.failure is None:
+            self._stops.act(self._front_ns, act)
+        else:
+            act(self.now_ns())
 
     def now_ns(self) -> int:
         """Everything before this has happened and is recorded."""
-        if self._coordinator is None:
-            return 0
-        return min(self._coordinator.floor_ns, self._barrier_ns())
+        return 0 if self._coordinator is None else min(self._coordinator.floor_ns, self._coordinator.barrier_ns)
 
-    def change_ns(self) -> int:
-        """The time of a change that is made now."""
-        return self.now_ns()
+    @property
+    def _front_ns(self) -> int:
+        """Nobody has passed this."""
+        return 0 if self._coordinator is None else max(self._coordinator.front_ns, self.now_ns())
 
-    def end_guests(self) -> None:
-        """Have every guest's emulator end in order."""
-        for guest in self.guests:
-            if guest.alive:
-                self._send(guest, protocol.END)
+    def _on_seen(self, token: int, t_ns: int) -> None:
+        """What somebody waits for has become known; nobody is past `t_ns`, see the coordinator."""
+        assert self._coordinator is not None
+        if t_ns < self._coordinator.front_ns:
+            self._fail(f"virtual time was violated: a stop for {t_ns} ns came too late")
+        self._stops.move(token, t_ns)
+        self._coordinator.set_barrier(self._stops.barrier_ns)
+
+    def _heed_latencies(self) -> None:
+        """Lookahead follows the links."""
+        latencies = least_latencies(self.engine)
+        if latencies != self._latencies and self._coordinator is not None:
+            self._latencies = latencies
+            self._coordinator.set_distances(Distances(links_as_they_are(self.engine), list(self.guests)))
+
+    # --- what guests are asked ---------------------------------------------------------------------------------
+
+    def ask(self, device: str, make: Make, answer: Answer) -> None:
+        """Have a guest perform a command where time stands, and answer."""
+        guest, question = self._guest(device), Question(make, answer)
+
+        def ask(_: int) -> None:
+            if self._questions is None or self.failure is not None:
+                answer.refuse(self.failure or "time has not begun")
+            else:
+                self._questions.ask(guest, question)
+
+        self.when_standing(ask)
+
+    def hold(self, device: str, answer: Answer) -> None:
+        """Stop a guest's machine outside of virtual time; only while time stands, as it then does until `let_go`."""
+        guest = self._guest(device)
+        if self._questions is None:
+            raise ValueError("time has not begun")
+        self._questions.hold(guest, answer)
+
+    def let_go(self, device: str) -> None:
+        """Its machine goes on, as if nothing had been."""
+        if self._questions is not None:
+            self._questions.let_go(self._guest(device))
+
+    def _guest(self, device: str) -> Guest:
+        if device not in self.guests:
+            raise ValueError(f"{device} is no guest in virtual time")
+        return self.guests[device]
+
+    # --- the loop ----------------------------------------------------------------------------------------------
 
     def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:  # noqa: ARG002 - no clock to run out
         """Let what is under way arrive, with no guest to answer it, and say so."""
@@ -184,27 +248,31 @@ class VirtualLoop:
     def run(self) -> None:
         """Live until `stopped`."""
         while not self.stopped:
-            for fd, events in self._epoll.poll():
-                known = self._by_fd.get(fd)
-                if known is None:
+            for fd, events in self._epoll.poll(STEP_S):
+                guest = self._by_fd.get(fd)
+                if guest is None:
                     self._others[fd](events)
                 else:
-                    self._read(*known)
+                    self._patience.heard()
+                    self._read(guest)
             self._go_on()
+            if self._patience.is_over():
+                self._name_hanging()
         self.flush()
 
     def statistics(self) -> dict[str, Any]:
         """See `Fabric.statistics`; `console` has the guests' lines, too, and captures are flushed."""
         self.flush()
-        nodes = self.engine.nodes
+        nodes, guests = self.engine.nodes, self.guests.values()
         console = {name: lines for name, node in nodes.items() if (lines := node.take_console())}
-        console |= {guest.device: lines for guest in self.guests if (lines := guest.take_lines())}
+        console |= {guest.device: lines for guest in guests if (lines := guest.take_lines())}
         statistics = {
-            "now_ns": self.now_ns(),
+            # What nobody has heard of yet, the end of a guest, is not over for the rig.
+            "now_ns": min(self.now_ns(), *(guest.seen_ns for guest in guests if guest.unreported), NEVER),
             "cpu_s": time.process_time(),
             "messages": self._messages,
             "links": {name: wire.counters() for name, wire in self.engine.wires.items()},
-            "devices": {guest.device: {"attached": guest.alive, "pc": guest.pc} for guest in self.guests},
+            "devices": {guest.device: {"attached": guest.alive, "pc": guest.pc} for guest in guests},
             "routers": {router.name: {"forwarded": router.forwarded, "drops": router.drops}
                         for router in self.engine.routers},
             "nodes": {name: node.report() for name, node in nodes.items()},
@@ -218,90 +286,114 @@ class VirtualLoop:
 
     def _file_failures(self) -> Iterator[str]:
         yield from (capture.failure for capture in self.captures.values() if capture.failure is not None)
-        yield from (guest.inputs.failure for guest in self.guests if guest.inputs.failure is not None)
-
-    def _barrier_ns(self) -> int:
-        return min((t_ns for t_ns, _ in self._stops.values()), default=self._end_ns)
+        yield from (guest.inputs.failure for guest in self.guests.values() if guest.inputs.failure is not None)
 
     def _go_on(self) -> None:
         """Grant what can be granted; at a stop, tell those who wait for it."""
-        coordinator = self._coordinator
-        if coordinator is None or len(self._stops) < self._expected or self.failure is not None:
+        coordinator, questions = self._coordinator, self._questions
+        if coordinator is None or questions is None or self.failure is not None or not self._stops.known:
             return
-        if sum(guest.waiting_bytes for guest in self.guests) > CONSOLE_LIMIT:
+        guests = tuple(self.guests.values())
+        if sum(guest.waiting_bytes for guest in guests) > CONSOLE_LIMIT:
             return
-        coordinator.set_barrier(self._barrier_ns())
+        if not questions.open:
+            coordinator.set_barrier(self._stops.barrier_ns)
         try:
+            coordinator.settle()
+            coordinator.watching = self._lookout.busy
             for grant in coordinator.grants():
-                self._grant(grant)
+                guests[grant.guest].grant(grant.horizon_ns, grant.inputs)
         except AssertionError as error:
-            self.failure = f"virtual time was violated: {error}"
+            self._fail(f"virtual time was violated: {error}")
             return
+        if coordinator.standing:
+            self._serve_stop(coordinator)
+
+    def _serve_stop(self, coordinator: Coordinator) -> None:
+        now_ns = self.now_ns()
+        for action in self._stops.take_actions(now_ns):
+            action(now_ns)
         if coordinator.arrived:
-            self._tell_arrival(self._barrier_ns())
+            self._stops.tell(now_ns)
 
-    def _tell_arrival(self, now_ns: int) -> None:
-        for token, (t_ns, done) in list(self._stops.items()):
-            if t_ns <= now_ns and done is not None:
-                self._stops[token] = (t_ns, None)
-                done(now_ns)
+    def _fail(self, reason: str) -> None:
+        """The run is not exact, and does not go on."""
+        self.failure = self.failure or reason
+        for action in self._stops.take_actions(NEVER):
+            action(self.now_ns())
+        for guest in self.guests.values():
+            guest.refuse_all(reason)
 
-    def _grant(self, grant: Grant) -> None:
-        guest = self.guests[grant.guest]
-        commands = [protocol.frame(*one) for one in grant.inputs]
-        guest.inputs.add(commands)
-        self._send(guest, protocol.grant(grant.horizon_ns, commands))
+    def _name_hanging(self) -> None:
+        """Silence has lasted too long: for whoever was to report."""
+        self._patience.heard()
+        coordinator = self._coordinator
+        if coordinator is None or self.failure is not None:
+            return
+        late = [guest for guest in self.guests.values() if guest.alive and not guest.halted]
+        words = [guest.last_seen for guest in late if coordinator.is_running(guest.index)]
+        if words:
+            self._fail(f"no sign of life for {self._patience.limit_s:g} s: {'; '.join(words)}")
 
-    def _send(self, guest: GuestChannel, data: bytes) -> None:
-        with suppress(OSError):  # its end is read, too, and handled there
-            guest.socket.sendall(data)
+    # --- what guests say ---------------------------------------------------------------------------------------
 
-    def _read(self, index: int, guest: GuestChannel) -> None:
+    def _read(self, guest: Guest) -> None:
         try:
             data = guest.socket.recv(RECEIVE)
             messages = guest.decoder.feed(data) if data else []
         except OSError:
             data, messages = b"", []
         except protocol.ProtocolError as error:
-            self.failure = f"{guest.device}: {error}"
+            self._fail(f"{guest.device}: {error}")
             data, messages = b"", []
         for message in messages:
             self._messages += 1
-            if isinstance(message, Report):
-                self._hear(index, guest, message)
-            elif isinstance(message, Hello):
-                self._greet(index, guest, message)
-            elif isinstance(message, Gone):
-                guest.hear(message.last)
+            self._take(guest, message)
         if not data:
-            self._lose(index, guest)
+            self._lose(guest)
 
-    def _greet(self, index: int, guest: GuestChannel, hello: Hello) -> None:
+    def _take(self, guest: Guest, message: Message) -> None:
+        if isinstance(message, Report):
+            self._hear(guest, message)
+        elif isinstance(message, Hello):
+            self._greet(guest, message)
+        elif isinstance(message, Gone):
+            guest.parted = True
+            frames = guest.hear(message.last)
+            if self._coordinator is not None:
+                self._coordinator.transmit(guest.index, frames)
+        elif isinstance(message, Stopped):
+            guest.stop(message)
+
+    def _greet(self, guest: Guest, hello: Hello) -> None:
         guest.greeted = True
         if hello.grain_ns > GRAIN_NS:
-            self.failure = f"{guest.device}: an instruction takes {hello.grain_ns} ns, more than {GRAIN_NS}"
-        self._send(guest, protocol.WELCOME)
+            self._fail(f"{guest.device}: an instruction takes {hello.grain_ns} ns, more than {GRAIN_NS}")
+        guest.send(protocol.WELCOME)
         if self._coordinator is not None:
-            self._coordinator.report(index, 0, 0, ())
+            self._report(guest, guest.offset_ns, guest.offset_ns, ())
 
-    def _hear(self, index: int, guest: GuestChannel, report: Report) -> None:
-        guest.hear(report)
+    def _hear(self, guest: Guest, report: Report) -> None:
+        frames = guest.hear(report)
         if report.flags & Flag.VIOLATED:
-            self.failure = f"{guest.device} was {report.overshoot} ns past a boundary at {report.now} ns"
+            self._fail(f"{guest.device} was {report.overshoot} ns past a boundary at {guest.seen_ns} ns")
         assert self._coordinator is not None
-        if report.expects_answer:
-            deadline = None if report.deadline >= NEVER else report.deadline
-            self._coordinator.report(index, report.now, deadline, report.frames)
-        else:
-            self._coordinator.transmit(index, report.frames)
+        if not report.expects_answer:
+            self._coordinator.transmit(guest.index, frames)
+            return
+        deadline = None if report.deadline >= NEVER else report.deadline + guest.offset_ns
+        self._report(guest, guest.seen_ns, deadline, frames)
 
-    def _lose(self, index: int, guest: GuestChannel) -> None:
+    def _report(self, guest: Guest, now_ns: int, deadline_ns: int | None, frames: Frames) -> None:
+        assert self._coordinator is not None and self._questions is not None
+        self._coordinator.report(guest.index, now_ns, deadline_ns, frames)
+        self._questions.has_reported(guest)
+
+    def _lose(self, guest: Guest) -> None:
         """The guest's emulator is gone; time goes on without it."""
-        guest.alive = False
-        guest.inputs.end(guest.now)
-        guest.hear_rest(self.now_ns())
         self._epoll.unregister(guest.socket.fileno())
         del self._by_fd[guest.socket.fileno()]
-        guest.socket.close()
-        if self._coordinator is not None:
-            self._coordinator.remove(index)
+        guest.disconnect(ABSENT)
+        if self._coordinator is not None and self._questions is not None:
+            self._coordinator.remove(guest.index)
+            self._questions.has_gone(guest)

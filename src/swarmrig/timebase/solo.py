@@ -11,10 +11,15 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from swarmrig.errors import NodeError
+from swarmrig.errors import SwarmrigError
 from swarmrig.timebase import protocol
 from swarmrig.timebase.protocol import Decoder, Flag, Gone, Hello, Message, ProtocolError, Report, Stopped
 from swarmrig.timebase.recording import Input
+
+
+class SoloError(SwarmrigError):
+    """The guest did not keep to the protocol, or ended when it should not."""
+
 
 STEP_NS = 1_000_000_000
 """Virtual time a grant."""
@@ -41,12 +46,10 @@ class Output:
 
 
 class SoloGuest:
-    """Drives one guest over its lockstep channel, whose rig side `sock` is. NodeError when the guest does not keep to
-    the protocol."""
+    """Drives one guest over its lockstep channel, whose rig side `sock` is."""
 
-    def __init__(self, name: str, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        self._name = name
         self._socket = sock
         self._decoder = Decoder()
         self._messages: list[Message] = []
@@ -60,7 +63,7 @@ class SoloGuest:
         """Meet the guest, which stands before its first instruction."""
         hello = await self._next()
         if not isinstance(hello, Hello):
-            raise NodeError(self._name, "its emulator ended before it began" if hello is None else "it does not greet")
+            raise SoloError("its emulator ended before it began" if hello is None else "it does not greet")
         await self._send(protocol.WELCOME + protocol.grant(0))
         await self._until_report()
 
@@ -105,7 +108,7 @@ class SoloGuest:
 
     def _hear(self, report: Report) -> None:
         if report.flags & Flag.VIOLATED:
-            raise NodeError(self._name, f"it passed a boundary at {report.now} ns: its life is not exact")
+            raise SoloError(f"it passed a boundary at {report.now} ns: its life is not exact")
         self.now_ns, self.pc = report.now, report.pc
         self.output.hear(report)
 
@@ -122,7 +125,7 @@ class SoloGuest:
             try:
                 self._messages = self._decoder.feed(data)
             except ProtocolError as error:
-                raise NodeError(self._name, error.message, hint=error.hint) from error
+                raise SoloError(error.message, hint=error.hint) from error
         return self._messages.pop(0)
 
     async def _send(self, data: bytes) -> None:

@@ -1,0 +1,177 @@
+"""One guest, as the coordinator's driver sees it: its socket, what it has said, and what it was asked."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from swarmrig.net.link import Agenda
+from swarmrig.timebase import protocol
+from swarmrig.timebase.protocol import Decoder, Reply, Report, Stopped
+from swarmrig.timebase.recording import InputLog
+
+LINE_LIMIT = 1 << 20
+"""Bytes of a console line that are kept; of a longer one, the rest is dropped up to its end."""
+
+
+class Answer(Protocol):
+    """Who asked, and waits."""
+
+    def give(self, result: object) -> None: ...
+
+    def refuse(self, reason: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Question:
+    """A command that a guest is to perform where it stands. `make(t, tag)` gives its bytes."""
+
+    make: Callable[[int, int], bytes]
+    answer: Answer
+
+
+class Guest:
+    """Times are network time, but for `now`: a guest that was switched on later has a clock of its own.
+
+    A guest may have several lives, one after another: see `connect`.
+    """
+
+    def __init__(self, index: int, device: str, inputs: InputLog, on_line: Callable[[str, int, bytes], None]) -> None:
+        """`on_line` is called as (device, t_ns, line) with each line of the console."""
+        self.index = index
+        self.device = device
+        self.inputs = inputs
+        self.inbox = Agenda()
+        self.alive = False
+        """Its emulator is connected."""
+        self.unreported = False
+        """Its emulator is gone, and nobody has asked how that came."""
+        self.pc = 0
+        """Program counter where it was last seen."""
+        self.lines: list[tuple[int, str]] = []
+        self.waiting_bytes = 0
+        self._on_line = on_line
+        self._clear()
+
+    def _clear(self) -> None:
+        self.decoder = Decoder()
+        self.greeted = False
+        self.parted = False
+        """It was told to end, or said itself that it does."""
+        self.now = 0
+        """Its own clock where it was last seen."""
+        self.offset_ns = 0
+        """Network time at which its own clock showed 0."""
+        self.held: Answer | bool = False
+        """Its machine is stopped because we asked for it, or (then who wants to hear) is about to be."""
+        self.halted = False
+        """Its machine is stopped outside of virtual time, by whomever."""
+        self.waiting: list[Question] = []
+        """To be asked when it stands again."""
+        self._asked: dict[int, Answer] = {}
+        self._tag = 0
+        self._part = bytearray()
+
+    def connect(self, fd: int, t_ns: int) -> None:
+        """A life begins at `t_ns`: an emulator has the other end of the socket, which now belongs to us."""
+        self._clear()
+        self.socket = socket.socket(fileno=fd)
+        self.alive = True
+        self.unreported = False
+        self.offset_ns = t_ns
+        self.inputs.begin(t_ns)
+
+    @property
+    def seen_ns(self) -> int:
+        """When it was last seen."""
+        return self.now + self.offset_ns
+
+    def disconnect(self, reason: str) -> None:
+        """Its life is over: so is its last line, and there will be no answers."""
+        if not self.alive:
+            return
+        self.alive = False
+        self.unreported = True
+        self.inputs.end(self.now)
+        if self._part:
+            self._end_line(self.seen_ns)
+        self.socket.close()
+        self.refuse_all(reason)
+
+    def refuse_all(self, reason: str) -> None:
+        """There will be no answers."""
+        if not isinstance(self.held, bool):
+            self.held.refuse(reason)
+        for answer in (*self._asked.values(), *(question.answer for question in self.waiting)):
+            answer.refuse(reason)
+        self.held, self._asked, self.waiting = False, {}, []
+
+    def send(self, data: bytes) -> None:
+        with suppress(OSError):  # its end is read, too, and handled there
+            self.socket.sendall(data)
+
+    def grant(self, horizon_ns: int, inputs: Sequence[tuple[int, bytes]]) -> None:
+        """Let it live up to the horizon, with frames that arrive on the way."""
+        offset = self.offset_ns
+        commands = [protocol.frame(due - offset, frame) for due, frame in inputs]
+        self.inputs.add(commands)
+        self.send(protocol.grant(horizon_ns - offset, commands))
+
+    def ask(self, t_ns: int, questions: Sequence[Question]) -> None:
+        """Have it perform commands where it stands, at `t_ns`, and live no further."""
+        commands = []
+        for question in questions:
+            self._tag += 1
+            self._asked[self._tag] = question.answer
+            commands.append(question.make(t_ns - self.offset_ns, self._tag))
+        self.inputs.add(commands)
+        self.send(protocol.grant(t_ns - self.offset_ns, commands))
+
+    def hear(self, report: Report) -> list[tuple[int, bytes]]:
+        """Take in console and answers; returns the frames."""
+        self.now, self.pc, self.halted = report.now, report.pc, False
+        for line in report.console:
+            self._part += line.data[: max(0, LINE_LIMIT - len(self._part))]
+            if line.complete:
+                self._end_line(line.t + self.offset_ns)
+        for reply in report.replies:
+            self._reply(reply)
+        if not self.offset_ns:
+            return report.frames
+        return [(t + self.offset_ns, frame) for t, frame in report.frames]
+
+    @property
+    def last_seen(self) -> str:
+        """Where it was last seen, in words."""
+        if not self.greeted:
+            return f"{self.device} has not begun"
+        return f"{self.device} was last seen at {self.seen_ns / 1e9:.9f} s, program counter {self.pc:#x}"
+
+    def stop(self, stopped: Stopped) -> None:
+        """Its machine stands still outside of virtual time; as asked, or somebody else did it."""
+        self.now, self.pc, self.halted = stopped.now, stopped.pc, True
+        if stopped.as_asked and not isinstance(self.held, bool):
+            self.held.give({"t_ns": self.seen_ns, "pc": self.pc})
+            self.held = True
+
+    def take_lines(self) -> list[tuple[int, str]]:
+        """Lines of its console since the last call."""
+        lines, self.lines, self.waiting_bytes = self.lines, [], 0
+        return lines
+
+    def _reply(self, reply: Reply) -> None:
+        answer = self._asked.pop(reply.tag)
+        if reply.ok:
+            answer.give(reply.data.hex())
+        else:
+            answer.refuse(reply.data.decode(errors="replace"))
+
+    def _end_line(self, t_ns: int) -> None:
+        raw = bytes(self._part)
+        self._part.clear()
+        self.waiting_bytes += len(raw)
+        self.lines.append((t_ns, raw.removesuffix(b"\n").decode("utf-8", "surrogateescape")))
+        self._on_line(self.device, t_ns, raw)
