@@ -28,7 +28,7 @@ from swarmrig.runtime.directory import RunDirectory, create_run_directory
 from swarmrig.runtime.plan import RunPlan
 from swarmrig.runtime.provenance import provenance_of, write_provenance
 from swarmrig.timebase.recording import SUFFIX, Life, RecordingError, read_recording
-from swarmrig.timebase.solo import SoloGuest
+from swarmrig.timebase.solo import SoloError, SoloGuest
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class _Solo:
         with ExitStack() as stack:
             ours, guests = socket.socketpair()
             stack.enter_context(ours)
-            guest = SoloGuest(self._node, ours)
+            guest = SoloGuest(ours)
             await self._run(node_plan, guests.detach(), guest)
         self._keep(guest)
         return self._compare(guest)
@@ -159,7 +159,7 @@ class _Solo:
             try:
                 await guest.greet()
                 await self._live(guest, firmware)
-            except NodeError as error:
+            except SoloError as error:
                 raise NodeError(
                     self._node, f"{error.message}\n{node.last_words()}".rstrip(), hint=error.hint
                 ) from error
@@ -180,7 +180,7 @@ class _Solo:
             if debugging is not None:
                 self._warnings.append(f"{ended}: compared up to there")
             elif self._run_ns(self._end_ns) >= self._finished.run_ns:
-                raise NodeError(self._node, f"{ended}; in the run it lived on")
+                raise SoloError(f"{ended}; in the run it lived on")
 
     def _context(self, port_fd: int) -> LaunchContext:
         spec = self._plan.scenario.node(self._node)

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from swarmrig.model.units import format_duration
+from swarmrig.model.units import NS_PER_S
 from swarmrig.plugins import Registry
 from swarmrig.replay.comparison import Comparison, Difference, first_difference, in_time_order
 from swarmrig.replay.finished import FinishedDirectory, IncomparableError, open_finished
@@ -113,7 +113,7 @@ def _what(exact: bool, until_ns: int | None) -> str:
     if not exact:
         return "what was concluded: real time repeats no bytes"
     if until_ns is not None:
-        return f"events, captures and consoles before {format_duration(until_ns)}"
+        return f"events, captures and consoles before {until_ns / NS_PER_S:.9f} s"
     return "events, captures, consoles and results"
 
 
