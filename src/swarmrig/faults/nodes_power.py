@@ -92,9 +92,10 @@ class Crash(DarkFault):
     def __init__(self, spec: FaultSpec, context: FaultContext) -> None:
         super().__init__(spec, context)
         policy = spec.params.get("restart")
-        self._policy = None if policy is None else RestartPolicy.model_validate(policy)
+        self._policy = None if policy is None else RestartPolicy.model_construct(**policy)
         self._restarts = 0
-        self.heals = self._policy is not None  # type: ignore[misc] - its own restart is what heals this one
+        # Its own restart is what heals this one.
+        self.heals = self._policy is not None  # type: ignore[misc]
 
     @classmethod
     def resolve(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
