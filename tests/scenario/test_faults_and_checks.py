@@ -37,7 +37,7 @@ def problem(load: Any, text: str) -> str:
         ("{at: 1s, pause: c}", "3:26", "pause: no node is called 'c'"),
         ("{at: 60s, pause: a}", "3:15", "at: 1m is not within the run of 1m"),
         ("{at: 50s, pause: {node: a, for: 10s}}", "3:42", "for: the fault would heal at 1m, not within the run of 1m"),
-        ("{when: {console: x}, pause: a}", "3:11", "when: a fault that waits for an event is not yet supported"),
+        ("{when: {console: x}, pause: a}", "3:17", "missing key 'node' (whose console?)"),
         ("cut", "3:10", "expected `at: TIME` and a fault, seen 'cut'"),
         ("~", "3:10", "expected `at: TIME` and a fault, seen nothing"),
     ],

@@ -43,7 +43,7 @@ def build_scenario(
         tree.get("nodes"), tree.get("defaults")
     )
     network = read_network(tree.get("network"), fleet, problems)
-    faults = read_faults(tree.get("faults"), fleet, header.duration, registry, problems)
+    faults = read_faults(tree.get("faults"), fleet, header.duration, header.seed, registry, problems)
     checks = read_checks(tree.entries.get("checks"), fleet, registry, problems)
     problems.raise_any()
     return Scenario(

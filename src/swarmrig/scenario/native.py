@@ -39,7 +39,7 @@ MAX_NODES = 256
 DEFAULT_DURATION_NS = 60_000_000_000
 
 
-RESERVED = {"matrix": "one file that makes many runs", "when": "a fault that waits for an event"}
+RESERVED = {"matrix": "one file that makes many runs"}
 """Keys that are reserved for what is not there yet."""
 SYNONYMS = {
     "node_id": "number",
@@ -200,10 +200,35 @@ class Header(Section):
     aggregator_port: Port = Field(5005, description="UDP port of the aggregator.")
 
 
+class WhenEntry(Section):
+    """What a fault waits for: a line on a console, frames on a link, or another fault. Then it acts 10 ms later."""
+
+    node: Text | U8 | None = Field(None, description="Whose console.")
+    console: Annotated[Text, Field(min_length=1)] | None = Field(
+        None, description="A regular expression, found in a line of the console."
+    )
+    link: Text | None = Field(None, description="Which link, as `swarmrig plan` calls it.")
+    frames: Annotated[Text, Field(min_length=1)] | None = Field(
+        None, description="A filter such as `csi.node == 1`; frames that enter the link count, at either end."
+    )
+    count: Integer = Field(1, ge=1, description="How many such lines or frames.")
+    fault: Name | None = Field(None, description="The id of another fault.")
+    stage: Literal["injected", "healed"] = Field("injected", description="What must have been done to it.")
+    after: DurationNs = Field(0, description="How long after that; of a console or a link, at least 10 ms.")
+
+
 class FaultEntry(Section):
     """Something that goes wrong. One more key names the kind of fault and holds its parameters and `for`."""
 
-    at: DurationNs = Field(description="When, from the start of the run.")
+    at: DurationNs | None = Field(None, description="When, from the start of the run.")
+    every: Annotated[DurationNs, Field(gt=0)] | None = Field(
+        None, description="Again and again, with this period. The first time is `at`, or after one period."
+    )
+    until: DurationNs | None = Field(None, description="The last time at most. Default: the last that fits the run.")
+    when: WhenEntry | None = Field(None, description="In place of `at`: what it waits for.")
+    jitter: DurationNs = Field(0, description="Later by a draw between 0 and this, each time anew.")
+    id: Name | None = Field(None, description="What others call it by. Default: its kind and its number in the list.")
+    required: Switch = Field(True, description="The run fails unless the fault is proved; `false`: it warns.")
 
 
 class ScenarioFile(Header):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from swarmrig.scenario.explain import checked
+from swarmrig.scenario.firmware import absolute
 from swarmrig.scenario.fleet import Fleet
 from swarmrig.scenario.problems import Mark, Problems, shorten, suggest_or_list
 from swarmrig.scenario.tree import Items, Scalar, Table, Tree, describe, is_null
 
 _NODE_KEYS = ("node", "nodes", "between")
 """Parameters that name nodes, by convention."""
+_FILE_KEY = "file"
+"""Parameter that names a file, by convention: its path starts at the scenario file, and is absolute in the model."""
 _PLACES = frozenset({"aggregator", "lan"})
 """What `between` may name besides nodes."""
 
@@ -49,11 +53,21 @@ def read_params(
     """The dump of the plugin's model; None when the parameters do not make one (then it is reported)."""
     before = len(problems)
     found = checked(model, table, problems, name=label)
-    _check_references(table, fleet, problems)
-    return None if found is None or len(problems) > before else found.model_dump()
+    check_references(table, fleet, problems)
+    return None if found is None or len(problems) > before else _with_absolute_file(found.model_dump(), table)
 
 
-def _check_references(table: Table, fleet: Fleet, problems: Problems) -> None:
+def _with_absolute_file(params: dict[str, Any], table: Table) -> dict[str, Any]:
+    entry = table.entries.get(_FILE_KEY)
+    if entry is None or not isinstance(params.get(_FILE_KEY), str):
+        return params
+    mark = entry.value.mark
+    directory = Path(mark.file).parent if mark.line is not None else Path()
+    return {**params, _FILE_KEY: str(absolute(params[_FILE_KEY], directory))}
+
+
+def check_references(table: Table, fleet: Fleet, problems: Problems) -> None:
+    """See that nodes named by the keys node, nodes and between are there."""
     for key in _NODE_KEYS:
         entry = table.entries.get(key)
         if entry is None:

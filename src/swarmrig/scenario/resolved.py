@@ -7,7 +7,18 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from swarmrig.model.network import Impairment
-from swarmrig.model.scenario import CheckSpec, FaultSpec, FirmwareSpec, LinkSpec, NodeSpec, Scenario
+from swarmrig.model.scenario import (
+    CheckSpec,
+    Condition,
+    ConsoleSeen,
+    FaultReached,
+    FaultSpec,
+    FirmwareSpec,
+    FramesSeen,
+    LinkSpec,
+    NodeSpec,
+    Scenario,
+)
 from swarmrig.model.units import format_duration, format_rate
 from swarmrig.plugins import Registry
 from swarmrig.scenario.emit import block
@@ -119,7 +130,26 @@ def _fault(fault: FaultSpec, registry: Registry) -> dict[str, Any]:
     params = writable(registry.fault(fault.kind).params_model, fault.params)
     if fault.for_ns is not None:
         params["for"] = format_duration(fault.for_ns)
-    return {"at": format_duration(fault.at_ns), fault.kind: params}
+    found: dict[str, Any] = {"id": fault.id}
+    if fault.at_ns is not None:
+        found["at"] = format_duration(fault.at_ns)
+    if fault.when is not None:
+        found["when"] = _condition(fault.when)
+    if not fault.required:
+        found["required"] = False
+    return found | {fault.kind: params}
+
+
+def _condition(when: Condition) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    match when:
+        case ConsoleSeen():
+            found = {"node": when.node, "console": when.pattern, "count": when.count}
+        case FramesSeen():
+            found = {"link": when.link, "frames": when.filter, "count": when.count}
+        case FaultReached():
+            found = {"fault": when.fault, "stage": when.stage.value}
+    return found | {"after": format_duration(when.after_ns)}
 
 
 def _check(check: CheckSpec, registry: Registry) -> Any:

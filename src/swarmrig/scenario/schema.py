@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, PlainValidator, TypeAdapter, Wi
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from swarmrig.plugins import Registry
+from swarmrig.scenario.choices import KEY
 from swarmrig.scenario.expectations import NUMBERED_PATTERN
 from swarmrig.scenario.native import MAX_NODES, NodeEntry, ScenarioFile
 from swarmrig.scenario.plugin_params import bare_field
@@ -96,14 +97,44 @@ def _add_option(properties: Json, name: str, option: Json) -> None:
 
 
 def _extend_faults(defs: Json, registry: Registry) -> None:
-    fault = defs["FaultEntry"]
-    for kind in registry.names("faults"):
-        found = registry.fault(kind)
-        params = _plugin(found.params_model, f"fault.{kind}", defs)
-        params["properties"] = {**params["properties"], "for": _duration("How long; without it, for good.")}
-        params["description"] = _summary(found)
-        fault["properties"][kind] = _with_bare(params, found.params_model)
-    fault["oneOf"] = [{"required": [kind]} for kind in registry.names("faults")]
+    """An item has one kind of fault, or a group of them; parameters may be drawn."""
+    item = defs["FaultEntry"]
+    kinds = {kind: _fault_kind(kind, registry.fault(kind), defs) for kind in registry.names("faults")}
+    shared = {key: item["properties"][key] for key in ("id", "required")}
+    one = [{"required": [kind]} for kind in kinds]
+    member = {"type": "object", "properties": {**shared, **kinds}, "additionalProperties": False, "oneOf": one}
+    defs["FaultOfGroup"] = {**member, "description": "One of several faults that have a time in common."}
+    group: Json = {"type": "array", "items": {"$ref": "#/$defs/FaultOfGroup"}, "minItems": 1}
+    item["properties"] |= {
+        **kinds,
+        "together": {**group, "description": "Several faults at the same time."},
+        KEY: {**_choice(group), "description": "One of these faults, or `count` of them, drawn from the seed."},
+    }
+    item["oneOf"] = [*one, {"required": ["together"]}, {"required": [KEY]}]
+    item["anyOf"] = [{"required": [key]} for key in ("at", "every", "when")]
+
+
+def _fault_kind(kind: str, fault: Any, defs: Json) -> Json:
+    params = _plugin(fault.params_model, f"fault.{kind}", defs)
+    properties = {name: _or_drawn(schema) for name, schema in params["properties"].items()}
+    if getattr(fault, "heals", True):
+        properties["for"] = _or_drawn(_duration("How long; without it, for good."))
+    params["properties"] = properties
+    params["description"] = _summary(fault)
+    return _with_bare(params, fault.params_model)
+
+
+def _or_drawn(schema: Json) -> Json:
+    """The value, or a choice."""
+    drawn = {"type": "object", "properties": {KEY: _choice({"type": "array", "minItems": 1})}, "required": [KEY]}
+    about = {key: schema[key] for key in _ANNOTATIONS & schema.keys()}
+    return {**about, "anyOf": [schema, {**drawn, "additionalProperties": False}]}
+
+
+def _choice(options: Json) -> Json:
+    count = {"type": "integer", "minimum": 1}
+    some = {"type": "object", "properties": {"of": options, "count": count}, "required": ["of"]}
+    return {"anyOf": [options, {**some, "additionalProperties": False}]}
 
 
 def _duration(description: str) -> Json:
