@@ -182,15 +182,15 @@ class Inject(Injection):
 
     @classmethod
     def _frame(cls, spec: FaultSpec, hop: Hop, scenario: Scenario, network: NetworkPlan) -> bytes:
-        params = InjectParams.model_validate(spec.params)
-        if params.hex is not None:
-            return bytes.fromhex(params.hex)
-        if params.udp is not None:
-            return make_datagram(params.udp, hop, scenario, network)
-        frames = read_capture(Path(params.file or ""))
-        if params.packet > len(frames):
-            raise ValueError(f"{params.file} has {len(frames)} frames, so there is no packet {params.packet}")
-        return frames[params.packet - 1][1]
+        params = spec.params
+        if params["hex"] is not None:
+            return bytes.fromhex(params["hex"])
+        if params["udp"] is not None:
+            return make_datagram(DatagramParams.model_construct(**params["udp"]), hop, scenario, network)
+        frames, wanted = read_capture(Path(params["file"])), params["packet"]
+        if wanted > len(frames):
+            raise ValueError(f"{params['file']} has {len(frames)} frames, so there is no packet {wanted}")
+        return frames[wanted - 1][1]
 
 
 class ReplayParams(LinkParams):
@@ -230,7 +230,7 @@ class Replay(Injection):
 
     @classmethod
     def resolve(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
-        params, hop = ReplayParams.model_validate(spec.params), cls.over(spec, scenario, network)
+        params, hop = ReplayParams.model_construct(**spec.params), cls.over(spec, scenario, network)
         if params.file is not None:
             what = f"{len(_matching(read_capture(Path(params.file)), params.filter))} frames of {params.file}"
         elif not network.link(hop.link).capture:
@@ -240,7 +240,7 @@ class Replay(Injection):
         return f"replay {what} into {hop.link} at {hop.sender}"
 
     async def frames(self) -> TimedFrames:
-        params = ReplayParams.model_validate(self.spec.params)
+        params = ReplayParams.model_construct(**self.spec.params)
         try:
             found = _matching(await self._recorded(params), params.filter)
         except ValueError as error:

@@ -292,4 +292,4 @@ def _written(field: str, value: Any) -> str:
         return f"with {value['to_bad']:g} to bad and {value['to_good']:g} to good"
     if field == "queue_bytes":
         return f"{value} bytes"
-    return format_rate(value) if field == "rate_bps" else f"{value:.6g}"
+    return format_rate(value) if field == "rate_bps" else f"{100 * value:g}%"

@@ -133,7 +133,7 @@ class Flap:
         self._spec = spec
         self._context = context
         self._link = place_of(spec.params, context.scenario, context.network).link
-        self._params = FlapParams.model_validate(spec.params)
+        self._params = FlapParams.model_construct(**spec.params)
         self._turns: list[tuple[int, bool]] = []
         """Each time, and whether the link is up from then on."""
         self._turning = False
@@ -146,7 +146,7 @@ class Flap:
 
     @classmethod
     def resolve(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
-        params = FlapParams.model_validate(spec.params)
+        params = FlapParams.model_construct(**spec.params)
         if spec.for_ns is not None and spec.for_ns <= params.period:
             raise ValueError(
                 f"in {format_duration(spec.for_ns)}, with a period of {format_duration(params.period)}, the link does "
