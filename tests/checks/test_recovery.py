@@ -43,7 +43,7 @@ def test_it_recovers_and_says_so_early(cut_swarm, judged):
     judgement = judged(
         swarm.judge(NetworkPartitionedRecovery, final=False), Outcome.PASS, "resumed 0.100 s after healing"
     )
-    assert [item.note for item in judgement.evidence] == ["before the cut", "after healing"]
+    assert [item.note for item in judgement.evidence] == ["before the fault", "after healing"]
     assert judgement.measured["resumed_after_ns"] == {"cut-1": 100 * MS}
 
 
@@ -87,12 +87,12 @@ def test_without_data_any_traffic_will_do(cut_swarm, judged):
 
 
 def test_nothing(cut_swarm, judged):
-    judged(cut_swarm().judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "never cut")
+    judged(cut_swarm().judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "never injected")
 
 
 def test_no_cut_in_the_scenario(swarm, judged):
     traffic(swarm, 0, 20 * S)
-    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "schedules no cut")
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "schedules no cut, partition")
 
 
 def test_no_traffic_before(cut_swarm, judged):
@@ -101,7 +101,7 @@ def test_no_traffic_before(cut_swarm, judged):
     traffic(swarm, CUT + MS, HEALED, fate=Fate.DOWN)
     swarm.fault(FaultStage.HEALED, HEALED)
     traffic(swarm, HEALED, 30 * S)
-    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "no traffic crossed the link before")
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "no traffic crossed before")
 
 
 def test_nobody_tried_to_cross(cut_swarm, judged):
@@ -120,7 +120,7 @@ def test_a_cut_that_lets_frames_through_proves_nothing(cut_swarm, judged):
     traffic(swarm, CUT + MS, HEALED)
     swarm.fault(FaultStage.HEALED, HEALED)
     traffic(swarm, HEALED, 30 * S)
-    judgement = judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "should have been down")
+    judgement = judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "frames crossed while none should have")
     assert judgement.evidence[0].file == "net/coord--s1.pcapng"
 
 
@@ -163,7 +163,7 @@ def test_every_cut_is_judged(swarm_of, judged):
     )
     swarm = swarm_of(faults=faults)
     cut_and_healed(swarm)
-    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "cut-2 (coord--s2): the link was never cut")
+    judged(swarm.judge(NetworkPartitionedRecovery), Outcome.INCONCLUSIVE, "cut-2 (coord--s2): it was never injected")
 
 
 def test_facts_of_different_sources_in_any_order(cut_swarm):

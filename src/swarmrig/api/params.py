@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
-from swarmrig.model.units import format_duration, parse_duration_ns
+from swarmrig.model.units import format_duration, parse_duration_ns, parse_ratio
 
 DurationNs = Annotated[
     int,
@@ -15,6 +15,14 @@ DurationNs = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}], "examples": ["500ms", "2s"]}),
 ]
 """`10s`, `500ms` or a number of seconds in the file; ns in the plugin."""
+Share = Annotated[
+    float,
+    BeforeValidator(parse_ratio),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}], "examples": ["10%", 0.1]}
+    ),
+]
+"""`10%` or 0.1."""
 
 
 class Params(BaseModel):

@@ -6,6 +6,7 @@ receiver's port. So the delay of that last link is not in the latency, unless it
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,6 +26,7 @@ TARGETS = (HUB, AGGREGATOR)
 
 _KEPT = 4096
 """Frames of one sender whose other sighting is still awaited."""
+_REFUSED = 64
 _DST = slice(30, 34)
 """The IPv4 destination, in a frame that is known to carry one."""
 
@@ -72,6 +74,8 @@ class Journey:
         self.slowest: Trip | None = None
         self.latest: Sighting | None = None
         """The last frame sent, by time."""
+        self.refused: deque[Sighting] = deque(maxlen=_REFUSED)
+        """Arrivals that the receiver did not take, the last few."""
         self.forgotten: Lost | None = None
         """The last of those that were lost so long ago that they are only counted."""
 
@@ -113,9 +117,10 @@ class Journey:
             del self._early[next(iter(self._early))]
         return None
 
-    def refuse(self) -> None:
+    def refuse(self, sighting: Sighting) -> None:
         """The receiver did not take a frame that had arrived."""
         self.received -= 1
+        self.refused.append(sighting)
 
     def _complete(self, trip: Trip) -> Trip:
         self.received += 1
@@ -202,7 +207,7 @@ class Journeys:
         if key is None or node is None or (self.target.ip and frame.data[_DST] != self.target.ip):
             return None
         if frame.fate is Fate.OVERRUN:
-            self.by_node[node].refuse()
+            self.by_node[node].refuse(Sighting(frame.t_ns, frame.number))
         elif frame.delivered and frame.fate in INTACT:
             return self.by_node[node].arrive(key[1], Sighting(frame.t_ns, frame.number))
         return None

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from swarmrig.api.params import DurationNs, NoParams, Params
+from swarmrig.api.params import DurationNs, NoParams, Params, Share
 
-__all__ = ["Bounds", "DurationNs", "NoParams", "Params", "Range", "describe_bounds", "within_bounds"]
+__all__ = ["Bounds", "DurationNs", "NoParams", "Params", "Range", "Share", "describe_bounds", "within_bounds"]
 
 
 class Bounds(Params):
