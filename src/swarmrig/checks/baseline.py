@@ -57,7 +57,7 @@ class ComparedToParams(Params):
     """A former run of the same scenario, and by how much each metric may be worse than there."""
 
     bare: ClassVar[str | None] = "run"
-    run: Path | None = None
+    run: str | None = None
     """A run directory or its results.json, relative to the scenario file. `--baseline` names it too."""
     metrics: dict[str, Tolerated] = Field(default=dict(DEFAULT_METRICS), min_length=1)
     """By metric (`*` for any characters between dots): the tolerance, as a share of the former value (`10%`) or as an
@@ -81,7 +81,7 @@ class ComparedTo:
     params_model: ClassVar[type[Params]] = ComparedToParams
     severity: ClassVar[Outcome] = Outcome.FAIL
 
-    def __init__(self, context: CheckContext, *, run: Path | None = None, metrics: Mapping[str, Tolerated]) -> None:
+    def __init__(self, context: CheckContext, *, run: str | None = None, metrics: Mapping[str, Tolerated]) -> None:
         self._context = context
         self._meter = Meter(context)
         self._metrics = metrics
@@ -171,10 +171,10 @@ def better_way(name: str, context: CheckContext) -> Better:
     return Better.NEITHER
 
 
-def _former_run(run: Path | None, context: CheckContext) -> FormerRun:
+def _former_run(run: str | None, context: CheckContext) -> FormerRun:
     if run is None:
         raise ValueError("no former run to compare with: give `run`, or the option --baseline RUN")
-    former = FormerRun.read(run)
+    former = FormerRun.read(Path(run))
     former.refuse_another(context.scenario)
     return former
 

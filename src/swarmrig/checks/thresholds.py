@@ -40,8 +40,14 @@ def read_quantity(name: str, value: Any) -> Any:
 def show_quantity(name: str, value: float) -> str:
     """A value with its unit, for messages."""
     if is_duration(name):
-        return format_duration(round(value)) if value >= 0 else f"-{format_duration(-round(value))}"
+        return show_duration(round(value))
     return f"{value * 100:.4g}%" if is_share(name) else f"{value:.10g}"
+
+
+def show_duration(ns: int) -> str:
+    """`20ms` when that is exact and short, else milliseconds to the microsecond: `6.652 ms`."""
+    exact = format_duration(ns)
+    return exact if len(exact) <= len("999ms") else f"{ns / 1e6:.3f} ms"
 
 
 class MetricParams(Params):
@@ -191,11 +197,11 @@ class Latency:
             sent = f"{journey.sent} frames of {node} were sent, none arrived" if journey.sent else f"{node} sent none"
             tally.gap(f"{sent}: no latency")
             return measured | {"frames": 0, "lost": journey.lost}
-        pointer = self._context.capture(link, slowest.arrived.number, f"{node}: {format_duration(slowest.latency_ns)}")
+        pointer = self._context.capture(link, slowest.arrived.number, f"{node}: {show_duration(slowest.latency_ns)}")
         for name, bound in self._bounds.items():
             value = measured[name] or 0
             if value > bound:
-                tally.fail(f"{node}: {name} is {format_duration(value)}, more than {format_duration(bound)}", pointer)
+                tally.fail(f"{node}: {name} is {show_duration(value)}, more than {format_duration(bound)}", pointer)
             elif journey.received < _NEEDED.get(name, 1):
                 tally.gap(f"{node}: {name} of {journey.received} frames, fewer than {_NEEDED[name]}", pointer)
         tally.support(pointer)

@@ -13,6 +13,7 @@ _BOOTLOADER, _PARTITION_TABLE, _APP = 0x0, 0x8000, 0x20000
 
 def load(choice: Choice, registry: Registry) -> Scenario:
     """Load and check what was chosen. Raises ScenarioError with all problems at once."""
+    from swarmrig.scenario.baseline import Baseline
     from swarmrig.scenario.load import load_scenario
 
     return load_scenario(
@@ -26,6 +27,7 @@ def load(choice: Choice, registry: Registry) -> Scenario:
         flash_base=choice.flash_base,
         flash_parts=_flash_parts(choice),
         qemu_path=choice.qemu_path,
+        baseline=Baseline(choice.baseline, dict(choice.tolerances)) if choice.baseline is not None else None,
     )
 
 

@@ -38,6 +38,17 @@ def _overrides(_ctx: click.Context, _param: click.Parameter, values: tuple[str, 
     return tuple((path.strip(), new) for path, _, new in pairs)
 
 
+def _tolerances(ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Pairs of metric and tolerance."""
+    pairs = [value.rpartition(":") for value in values]
+    for value, (metric, _, tolerance) in zip(values, pairs, strict=True):
+        if not metric.strip() or not tolerance.strip():
+            raise click.BadParameter(f"expected METRIC:TOLERANCE, for example nodes.*.rate_hz:5%, got {value!r}")
+    if values and ctx.params.get("baseline") is None:
+        raise click.BadParameter("needs --baseline RUN, the run to compare with")
+    return tuple((metric.strip(), tolerance.strip()) for metric, _, tolerance in pairs)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which scenario, and what the command line changes in it."""
@@ -53,6 +64,8 @@ class Choice:
     partition_table: Path | None = None
     app: Path | None = None
     qemu_path: Path | None = None
+    baseline: Path | None = None
+    tolerances: tuple[tuple[str, str], ...] = ()
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
@@ -85,6 +98,22 @@ _SCENARIO_OPTIONS = (
     option("--partition-table", type=_FILE, help="Partition table (0x8000) of a flash image made of parts."),
     option("--app", type=_FILE, help="Application (0x20000) of a flash image made of parts."),
     option("--qemu-path", type=click.Path(path_type=Path), help="Emulator binary to use for every node."),
+    option(
+        "--baseline",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        is_eager=True,
+        help="Fail when a metric is worse than in this former run (its directory or results.json).",
+    ),
+    option(
+        "--baseline-fail",
+        "tolerances",
+        multiple=True,
+        metavar="METRIC:TOLERANCE",
+        callback=_tolerances,
+        help="Compare this metric, and by how much it may be worse: nodes.*.hub.latency_ns.p95:10%, links.*.lost:5. "
+        "Default: the file's, or latency p95, rate (10%) and loss (one point).",
+    ),
 )
 
 

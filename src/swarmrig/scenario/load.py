@@ -9,6 +9,7 @@ from swarmrig.errors import Problem, ScenarioError
 from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.units import format_duration
 from swarmrig.plugins import Registry
+from swarmrig.scenario.baseline import Baseline, with_baseline
 from swarmrig.scenario.build import Origin, build_scenario
 from swarmrig.scenario.dialects.swarm import swarm_to_native
 from swarmrig.scenario.fleet import Forced
@@ -33,11 +34,13 @@ def load_scenario(
     flash_base: Path | None = None,
     flash_parts: Mapping[int, Path] | None = None,
     qemu_path: Path | None = None,
+    baseline: Baseline | None = None,
 ) -> Scenario:
     """The scenario of a file (a path with a separator or the suffix .yml/.yaml) or of a preset.
 
     `overrides` are (path, value) pairs, applied before anything is checked. `seed`, `duration_ns` and `time` replace
     the file's; `machine`, `flash_base`, `flash_parts` (offset -> file) and `qemu_path` hold for every QEMU node.
+    `baseline` is a former run that this one is compared with.
     Raises ScenarioError with every problem, each with its place.
     """
     file, text, directory, default_name = _source(name_or_path)
@@ -52,6 +55,7 @@ def load_scenario(
         duration_ns=duration_ns,
         time=time,
         forced=forced,
+        baseline=baseline,
     )
 
 
@@ -65,13 +69,14 @@ def load_text(
     duration_ns: int | None = None,
     time: TimeMode | None = None,
     forced: Forced | None = None,
+    baseline: Baseline | None = None,
 ) -> Scenario:
     """The scenario of a text, as `load_scenario` does it."""
     problems = Problems()
     tree = _read_table(text, origin.file, problems)
     tree = apply_overrides(tree, overrides, problems)
     tree, dialect = _to_native(tree, problems)
-    tree = _with_options(tree, seed, duration_ns, time)
+    tree = with_baseline(_with_options(tree, seed, duration_ns, time), baseline)
     origin = Origin(origin.file, origin.directory, origin.default_name, dialect)
     return build_scenario(tree, origin, registry, problems, forced)
 

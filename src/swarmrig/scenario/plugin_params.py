@@ -16,8 +16,9 @@ from swarmrig.scenario.tree import Items, Scalar, Table, Tree, describe, is_null
 
 _NODE_KEYS = ("node", "nodes", "between")
 """Parameters that name nodes, by convention."""
-_FILE_KEY = "file"
-"""Parameter that names a file, by convention: its path starts at the scenario file, and is absolute in the model."""
+_FILE_KEYS = ("file", "run")
+"""Parameters that name a file (or a finished run), by convention: the path starts at the scenario file, and is absolute
+in the model."""
 _PLACES = frozenset({"aggregator", "lan"})
 """What `between` may name besides nodes."""
 
@@ -54,16 +55,17 @@ def read_params(
     before = len(problems)
     found = checked(model, table, problems, name=label)
     check_references(table, fleet, problems)
-    return None if found is None or len(problems) > before else _with_absolute_file(found.model_dump(), table)
+    return None if found is None or len(problems) > before else _with_absolute_files(found.model_dump(), table)
 
 
-def _with_absolute_file(params: dict[str, Any], table: Table) -> dict[str, Any]:
-    entry = table.entries.get(_FILE_KEY)
-    if entry is None or not isinstance(params.get(_FILE_KEY), str):
-        return params
-    mark = entry.value.mark
-    directory = Path(mark.file).parent if mark.line is not None else Path()
-    return {**params, _FILE_KEY: str(absolute(params[_FILE_KEY], directory))}
+def _with_absolute_files(params: dict[str, Any], table: Table) -> dict[str, Any]:
+    for key in _FILE_KEYS:
+        entry = table.entries.get(key)
+        if entry is not None and isinstance(params.get(key), str):
+            mark = entry.value.mark
+            directory = Path(mark.file).parent if mark.line is not None else Path()
+            params = {**params, key: str(absolute(params[key], directory))}
+    return params
 
 
 def check_references(table: Table, fleet: Fleet, problems: Problems) -> None:
