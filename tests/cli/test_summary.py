@@ -119,7 +119,7 @@ def test_plan_in_words():
     assert "$ make 'all of it'" in text
     assert "what: \\x1b[2J" in text
     assert "at 5s for 2s: does cut-1" in text
-    assert "at 50s for good: does cut-2" in text
+    assert "cut-2: at 50s: does cut-2" in text
     assert "frame_rate_above (hz=12.0)" in text
     assert "5ms, loss 1%" in text
     assert text.endswith("warnings\n  beware")

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from swarmrig.model.record import LinkRecord, NodeRecord, RunRecord
+from swarmrig.model.facts import FaultStage, ProofStatus
+from swarmrig.model.record import FaultRecord, LinkRecord, NodeRecord, RunRecord
 from swarmrig.model.scenario import NetworkSpec, NodeSpec, Role, Scenario, TimeMode, Topology
 from swarmrig.model.verdict import CheckResult, Evidence, Judgement, Outcome
 
@@ -40,6 +41,28 @@ def make_record(*checks, verdict=Outcome.PASS, exit_code=0, dialect="native", **
         aggregator={"nodes": {"1": {"frames": 9}}},
     )
     return replace(record, **changes)
+
+
+def make_fault(**changes):
+    fault = FaultRecord(
+        id="cut-1",
+        kind="cut",
+        description="cut the link n0--n1 for 5s",
+        required=True,
+        when=None,
+        at_ns=10 * S,
+        for_ns=5 * S,
+        stages=((FaultStage.INJECTED, 10 * S), (FaultStage.OBSERVED, 11 * S)),
+        status=ProofStatus.PROVED,
+        message="seen",
+        evidence=(Evidence("net/n0--n1.pcapng", frame=7, note="observed"),),
+    )
+    return replace(fault, **changes)
+
+
+@pytest.fixture
+def fault_of():
+    return make_fault
 
 
 @pytest.fixture

@@ -86,6 +86,14 @@ def test_faults_and_failures_of_the_rig(record_of, result_of):
     assert suite_of(record).errors == 2
 
 
+def test_the_proof_of_a_fault_says_when_what_happened(record_of, result_of, fault_of):
+    proof = result_of("fault cut-1: cut", Outcome.FAIL, name="fault", id="cut-1")
+    record = record_of(result_of("all_nodes_boot"), proof, verdict=Outcome.FAIL, faults=(fault_of(),))
+    found = cases(record)["fault cut-1: cut"]
+    assert found.is_failure
+    assert "injected at 10.000 s\nobserved at 11.000 s" in found.system_out
+
+
 def test_control_characters_do_not_break_the_document(record_of, result_of):
     record = record_of(result_of("label\x00", Outcome.FAIL, message="\x1b[31mred\x0b ]]> \ud800"), verdict=Outcome.FAIL)
     ET.fromstring(junit(record))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarmrig.model.facts import FaultStage, ProofStatus
 from swarmrig.model.verdict import Evidence, Outcome
 from swarmrig.reports.plain import json_text, plain, xml_text
 from swarmrig.reports.results import FORMAT, NOTHING_CHECKED, results, schema
@@ -28,15 +29,7 @@ def test_the_schema_is_one():
     assert schema()["properties"]["format"] == {"const": FORMAT}
 
 
-def test_a_run_as_its_schema_says(record_of, result_of):
-    fault = {
-        "id": "cut-1",
-        "kind": "cut",
-        "description": "cut the link n0--n1 for 5s",
-        "stages": [{"stage": "injected", "t_ns": 5}],
-        "proved": True,
-        "message": "seen",
-    }
+def test_a_run_as_its_schema_says(record_of, result_of, fault_of):
     record = record_of(
         result_of("all_nodes_boot", booted=["n0"]),
         result_of("frames", Outcome.FAIL, evidence=[Evidence("net/n0--n1.pcapng", frame=7)]),
@@ -44,7 +37,7 @@ def test_a_run_as_its_schema_says(record_of, result_of):
         result_of("fault cut-1", name="fault"),
         verdict=Outcome.FAIL,
         exit_code=2,
-        faults=(fault,),
+        faults=(fault_of(),),
         failures=("left over after the run: pid 7",),
         warnings=("scenario 255 means all",),
     )
@@ -61,6 +54,19 @@ def test_a_run_as_its_schema_says(record_of, result_of):
     assert found["run"]["run_s"] == 61
     assert found["links"][0]["drops"] == {"drop: loss": 1}
     assert found["warnings"] == ["scenario 255 means all"]
+    [fault] = found["faults"]
+    assert (fault["status"], fault["proved"], fault["at_ns"]) == ("proved", True, 10 * 10**9)
+    assert fault["stages"][1] == {"stage": "observed", "t_ns": 11 * 10**9}
+    assert fault["evidence"][0]["at"] == "net/n0--n1.pcapng#7"
+
+
+@pytest.mark.parametrize("status", ProofStatus)
+def test_a_fault_of_any_status_is_as_the_schema_says(record_of, fault_of, status):
+    stages = tuple((stage, 5) for stage in FaultStage)
+    fault = fault_of(status=status, at_ns=None, for_ns=None, when="when a says /x/", stages=stages, evidence=())
+    found = document(record_of(faults=(fault,)))
+    validate(found)
+    assert found["faults"][0]["proved"] is (status is ProofStatus.PROVED)
 
 
 def test_a_run_that_checked_nothing_says_so(record_of, result_of):

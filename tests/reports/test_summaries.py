@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from swarmrig.model.facts import ProofStatus
 from swarmrig.model.verdict import Evidence, Outcome
 from swarmrig.reports.results import NOTHING_CHECKED
 from swarmrig.reports.summary import console_names, summary
@@ -56,6 +57,20 @@ def test_the_page_shows_a_handful_of_evidence(record_of, result_of):
     many = [Evidence("net/x.pcapng", frame=number) for number in range(1, 9)]
     text = summary_text(record_of(result_of("frames", evidence=many)))
     assert text.count("net/x.pcapng") == 3
+
+
+def test_the_page_has_the_faults_with_their_stages(record_of, result_of, fault_of):
+    faults = (
+        fault_of(),
+        fault_of(id="late", stages=(), status=ProofStatus.NEVER_FIRED, message="nothing", required=False),
+    )
+    text = summary_text(record_of(result_of("fault cut-1", name="fault"), faults=faults))
+    assert "## Checks" not in text
+    assert "- proved        cut-1: cut the link n0--n1 for 5s: seen\n" in text
+    assert "  - injected at 10.000 s, observed at 11.000 s\n" in text
+    assert "- never fired   late: cut the link n0--n1 for 5s (not required): nothing\n" in text
+    found = summary(record_of(faults=faults))
+    assert [fault["status"] for fault in found["faults"]] == ["proved", "never fired"]
 
 
 def test_the_page_says_when_nothing_was_checked(record_of):

@@ -119,4 +119,4 @@ def test_stages_are_told_in_the_order_in_which_they_happened():
     made, _ = schedule(Recording)
     fault = made.faults[0]
     fault.stages = [(FaultStage.INJECTED, 10), (FaultStage.HEALED, 30), (FaultStage.OBSERVED, 20)]
-    assert [stage["stage"] for stage in fault.as_json()["stages"]] == ["injected", "observed", "healed"]
+    assert [stage for stage, _ in fault.record().stages] == ["injected", "observed", "healed"]

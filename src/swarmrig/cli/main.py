@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "Print a scenario as it is understood, all defaults filled in.",
     "graph": "Draw the network of a scenario as text, Mermaid or SVG.",
     "suite": "Run fault suites, judge them against thresholds, compare their numbers.",
+    "faults": "List and explain kinds of faults, or print the schedule of a run.",
     "nvs": "Build, inspect and enumerate NVS partitions.",
     "doctor": "Probe what works on this machine, with install hints.",
     "clean": "Remove what dead runs have left behind.",

@@ -11,7 +11,7 @@ from swarmrig.cli.output import harmless, jsonable
 from swarmrig.cli.wires import describe_link
 from swarmrig.model.scenario import CheckSpec
 from swarmrig.model.units import NS_PER_S, format_duration
-from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.plan import PlannedFault, RunPlan
 
 
 def plan_json(plan: RunPlan) -> dict[str, Any]:
@@ -118,22 +118,26 @@ def _network_lines(plan: RunPlan) -> Iterator[str]:
         yield f"{link.name}: {link.a} -- {link.b}: {describe_link(link)}"
 
 
-def _fault_json(fault: Any) -> dict[str, Any]:
+def _fault_json(fault: PlannedFault) -> dict[str, Any]:
     spec = fault.spec
     return {
         "id": spec.id,
         "kind": spec.kind,
-        "at_s": spec.at_ns / NS_PER_S,
+        "at_s": None if spec.at_ns is None else spec.at_ns / NS_PER_S,
+        "when": None if spec.when is None else str(spec.when),
         "for_s": None if spec.for_ns is None else spec.for_ns / NS_PER_S,
+        "required": spec.required,
         "params": jsonable(spec.params),
         "does": fault.description,
     }
 
 
-def _fault_line(fault: Any) -> str:
+def _fault_line(fault: PlannedFault) -> str:
     spec = fault.spec
-    until = "for good" if spec.for_ns is None else f"for {format_duration(spec.for_ns)}"
-    return f"at {format_duration(spec.at_ns)} {until}: {harmless(fault.description)}"
+    time = str(spec.when) if spec.at_ns is None else f"at {format_duration(spec.at_ns)}"
+    time += "" if spec.for_ns is None else f" for {format_duration(spec.for_ns)}"
+    optional = "" if spec.required else " (not required)"
+    return harmless(f"{spec.id}: {time}: {fault.description}{optional}")
 
 
 def _check_line(spec: CheckSpec) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from swarmrig.api.params import Params
 from swarmrig.faults.observation import ObservedFault, node_or_place
@@ -18,7 +18,7 @@ from swarmrig.net.topology import link_between
 class CutParams(Params):
     """The two nodes whose link is cut."""
 
-    between: tuple[str | int, str | int]
+    between: tuple[str | int, str | int] = Field(description="The two ends of the link: nodes, `lan` or `aggregator`.")
 
     @field_validator("between")
     @classmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from swarmrig.api import FaultContext, Proof, ProofStatus
 from swarmrig.api.params import Params
 from swarmrig.model.facts import Fact, FaultStage
@@ -14,8 +16,7 @@ from swarmrig.model.scenario import FaultSpec, Scenario
 class HealParams(Params):
     bare: ClassVar[str | None] = "fault"
 
-    fault: str
-    """The id of the fault to heal: one that is in force for good."""
+    fault: str = Field(description="The id of the fault to heal: one that was injected for good.")
 
 
 class Heal:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarmrig.model.facts import FaultStage, ProofStatus
 from swarmrig.model.scenario import Scenario
-from swarmrig.model.verdict import CheckResult, Outcome
+from swarmrig.model.verdict import CheckResult, Evidence, Outcome
 
 RESULTS_FORMAT = 1
 """Version of results.json: keys are added within it, never removed or given another meaning."""
@@ -37,6 +38,26 @@ class LinkRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultRecord:
+    """What became of one occurrence of a fault."""
+
+    id: str
+    kind: str
+    description: str
+    required: bool
+    when: str | None
+    """What it waited for, in words; None for one with a time of its own."""
+    at_ns: int | None
+    """When it acted, or was to; None when it never was its time."""
+    for_ns: int | None
+    stages: tuple[tuple[FaultStage, int], ...]
+    """With their times, in order."""
+    status: ProofStatus
+    message: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     run_id: str
     scenario: Scenario
@@ -54,8 +75,7 @@ class RunRecord:
     checks: tuple[CheckResult, ...]
     nodes: tuple[NodeRecord, ...]
     links: tuple[LinkRecord, ...]
-    faults: tuple[Mapping[str, Any], ...]
-    """One mapping per scheduled fault: id, kind, stages with times, proved (bool), message."""
+    faults: tuple[FaultRecord, ...]
     aggregator: Mapping[str, Any]
     """What the aggregator wrote, see nodes.python.aggregator."""
     metrics: Mapping[str, int | float | None] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from swarmrig.model.record import RunRecord
-from swarmrig.model.units import NS_PER_S
+from swarmrig.model.units import NS_PER_S, format_seconds
 from swarmrig.model.verdict import CheckResult, Judgement, Outcome
 from swarmrig.reports.plain import xml_text
 from swarmrig.reports.results import FAULT, NOTHING_CHECKED
@@ -62,13 +62,14 @@ def _case(record: RunRecord, result: CheckResult, strict: bool) -> TestCase:
     judgement = result.judgement
     case = TestCase(xml_text(result.label), _class_name(record, "faults" if result.name == FAULT else "checks"), 0.0)
     message = xml_text(judgement.message)
+    details = _details(judgement, _stages(record, result))
     if judgement.counted in _FAILING or (strict and judgement.counted is Outcome.WARN):
         failure = Failure(message, judgement.outcome.value)
-        failure.text = _details(judgement)
+        failure.text = details
         case.result = failure
     elif judgement.outcome is Outcome.INCONCLUSIVE:
         case.result = Skipped(message, judgement.outcome.value)
-    case.system_out = _details(judgement)
+    case.system_out = details
     return case
 
 
@@ -86,8 +87,16 @@ def _rig_failure(record: RunRecord, number: int, failure: str) -> TestCase:
     return case
 
 
-def _details(judgement: Judgement) -> str:
-    lines = [f"{judgement.outcome.value}: {judgement.message}"]
+def _stages(record: RunRecord, result: CheckResult) -> list[str]:
+    """Of the proof of a fault: what was done and seen, and when."""
+    if result.name != FAULT:
+        return []
+    fault = next((fault for fault in record.faults if fault.id == result.judgement.measured.get("id")), None)
+    return [] if fault is None else [f"{stage} at {format_seconds(t_ns)}" for stage, t_ns in fault.stages]
+
+
+def _details(judgement: Judgement, stages: list[str]) -> str:
+    lines = [f"{judgement.outcome.value}: {judgement.message}", *stages]
     lines += [f"see {item}" for item in judgement.evidence]
     return xml_text("\n".join(lines))
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from swarmrig.model.facts import ProofStatus
 from swarmrig.model.record import RESULTS_FORMAT as FORMAT
-from swarmrig.model.record import LinkRecord, NodeRecord, RunRecord
+from swarmrig.model.record import FaultRecord, LinkRecord, NodeRecord, RunRecord
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import CheckResult, Evidence
@@ -37,7 +38,7 @@ def results(record: RunRecord) -> dict[str, Any]:
         "checks": [check(result) for result in record.checks],
         "nodes": [_node(record, node) for node in record.nodes],
         "links": [_link(link) for link in record.links],
-        "faults": list(record.faults),
+        "faults": [fault(one) for one in record.faults],
         "aggregator": record.aggregator,
         "metrics": _metrics(record.metrics),
         "warnings": list(warnings(record)),
@@ -57,6 +58,24 @@ def check(result: CheckResult) -> dict[str, Any]:
         "message": judgement.message,
         "evidence": [evidence(item) for item in judgement.evidence],
         "measured": judgement.measured,
+    }
+
+
+def fault(record: FaultRecord) -> dict[str, Any]:
+    """One occurrence of a fault, its stages, and whether it is proved."""
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "description": record.description,
+        "required": record.required,
+        "when": record.when,
+        "at_ns": record.at_ns,
+        "for_ns": record.for_ns,
+        "stages": [{"stage": stage, "t_ns": t_ns} for stage, t_ns in record.stages],
+        "status": record.status,
+        "proved": record.status is ProofStatus.PROVED,
+        "message": record.message,
+        "evidence": [evidence(item) for item in record.evidence],
     }
 
 

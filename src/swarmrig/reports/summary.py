@@ -9,7 +9,7 @@ from typing import Any
 
 from swarmrig.model.record import RunRecord
 from swarmrig.model.units import NS_PER_S
-from swarmrig.reports.results import check, warnings
+from swarmrig.reports.results import check, fault, warnings
 
 SWARM_DIALECT = "swarm"
 
@@ -37,6 +37,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
             for node in scenario.nodes
         ],
         "assertions": [check(result) for result in record.checks],
+        "faults": [fault(one) for one in record.faults],
         "warnings": list(warnings(record)),
         "failures": list(record.failures),
     }

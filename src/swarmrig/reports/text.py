@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from swarmrig.model.record import RunRecord
+from swarmrig.model.record import FaultRecord, RunRecord
 from swarmrig.model.units import format_seconds
 from swarmrig.model.verdict import CheckResult
-from swarmrig.reports.results import warnings
+from swarmrig.reports.results import FAULT, warnings
 
 _EVIDENCE_SHOWN = 3
 
 
 def summary_text(record: RunRecord) -> str:
-    """Verdict, checks with their first evidence, failures and warnings."""
+    """Verdict, checks with their first evidence, faults with their stages, failures and warnings."""
     scenario = record.scenario
     interrupted = ", interrupted" if record.interrupted else ""
     lines = [
@@ -20,7 +20,9 @@ def summary_text(record: RunRecord) -> str:
         f"{len(scenario.nodes)} nodes, {scenario.network.topology}, {format_seconds(record.run_ns)}, "
         f"seed {scenario.seed}, tier {record.tier}, exit code {record.exit_code}{interrupted}",
     ]
-    lines += _section("Checks", [line for result in record.checks for line in _check(result)])
+    checks = [result for result in record.checks if result.name != FAULT]
+    lines += _section("Checks", [line for result in checks for line in _check(result)])
+    lines += _section("Faults", [line for fault in record.faults for line in _fault(fault)])
     lines += _section("Failures of the rig", [f"- {_line(failure)}" for failure in record.failures])
     lines += _section("Warnings", [f"- {_line(warning)}" for warning in warnings(record)])
     return "\n".join(lines) + "\n"
@@ -34,6 +36,13 @@ def _check(result: CheckResult) -> list[str]:
     judgement = result.judgement
     lines = [f"- {judgement.outcome:<12} {_line(result.label)}: {_line(judgement.message)}"]
     return lines + [f"  - `{_line(str(item)).replace('`', '')}`" for item in judgement.evidence[:_EVIDENCE_SHOWN]]
+
+
+def _fault(fault: FaultRecord) -> list[str]:
+    optional = "" if fault.required else " (not required)"
+    lines = [f"- {fault.status:<13} {_line(fault.id)}: {_line(fault.description)}{optional}: {_line(fault.message)}"]
+    stages = ", ".join(f"{stage} at {format_seconds(t_ns)}" for stage, t_ns in fault.stages)
+    return lines + ([f"  - {stages}"] if stages else [])
 
 
 def _line(text: str) -> str:

@@ -12,6 +12,7 @@ import anyio
 from swarmrig.api import FaultContext, FaultSkippedError, Proof, ProofStatus
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.facts import Fact, FaultChange, FaultStage
+from swarmrig.model.record import FaultRecord
 from swarmrig.model.scenario import FaultReached, FaultSpec
 from swarmrig.model.triggers import trigger_of
 from swarmrig.model.verdict import CheckResult, Evidence, Judgement, Outcome
@@ -162,25 +163,25 @@ class ScheduledFault:
         severity = Outcome.FAIL if self.spec.required else Outcome.WARN
         outcome = Outcome.PASS if proof.status is ProofStatus.PROVED else severity
         message = proof.message if outcome is Outcome.PASS else f"{proof.status}: {proof.message}"
-        measured = {"status": proof.status.value}
+        measured = {"id": self.spec.id, "kind": self.spec.kind, "status": proof.status.value}
         return CheckResult(FAULT, label, Judgement(outcome, message, tuple(self.evidence), severity, measured))
 
-    def as_json(self) -> Mapping[str, Any]:
+    def record(self) -> FaultRecord:
         proof = self.proof()
-        stages = sorted(self.stages, key=lambda stage: stage[1])  # what was seen becomes known after it happened
-        return {
-            "id": self.spec.id,
-            "kind": self.spec.kind,
-            "description": self.description,
-            "required": self.spec.required,
-            "when": str(self.spec.when) if self.spec.when is not None else None,
-            "at_ns": self.due_ns,
-            "for_ns": self.spec.for_ns,
-            "stages": [{"stage": stage.value, "t_ns": t_ns} for stage, t_ns in stages],
-            "status": proof.status.value,
-            "proved": proof.status is ProofStatus.PROVED,
-            "message": proof.message,
-        }
+        return FaultRecord(
+            id=self.spec.id,
+            kind=self.spec.kind,
+            description=self.description,
+            required=self.spec.required,
+            when=None if self.spec.when is None else str(self.spec.when),
+            at_ns=self.due_ns if self.spec.at_ns is None else self.spec.at_ns,
+            for_ns=self.spec.for_ns,
+            # What was seen becomes known after it happened.
+            stages=tuple(sorted(self.stages, key=lambda stage: stage[1])),
+            status=proof.status,
+            message=proof.message,
+            evidence=tuple(self.evidence),
+        )
 
     async def _due(self, waiter: Waiter) -> int:
         """Return when it is time, and what time that is."""

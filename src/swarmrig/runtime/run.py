@@ -31,6 +31,7 @@ from swarmrig.runtime.observer import Observer, Unobserved
 from swarmrig.runtime.plan import RunPlan
 from swarmrig.runtime.provenance import write_provenance
 from swarmrig.runtime.recorder import Recorder
+from swarmrig.runtime.repeat import REPEAT_FILE, repeated
 from swarmrig.runtime.schedule import Schedule
 from swarmrig.runtime.tempo import EXACT
 from swarmrig.runtime.verdict import conclude
@@ -67,6 +68,9 @@ async def run(plan: RunPlan, options: RunOptions | None = None) -> FinishedRun:
     (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario), encoding="utf-8")
     try:
         record = await _Conductor(plan, options, directory).conduct()
+        if record.faults:
+            repeat = repeated(plan.scenario, record.faults)
+            (directory.path / REPEAT_FILE).write_text(dump_scenario(repeat), encoding="utf-8")
         if plan.tier == EXACT and not record.interrupted and not record.failures:  # a whole run, or no number for it
             record = replace(record, digest=run_digest(directory.path))
     except OSError as error:
@@ -186,7 +190,7 @@ class _Conductor:
             checks=results,
             nodes=recorder.node_records(),
             links=_link_records(self._statistics),
-            faults=tuple(fault.as_json() for fault in schedule.faults),
+            faults=tuple(fault.record() for fault in schedule.faults),
             aggregator=self._statistics.get("nodes", {}).get(AGGREGATOR, {}),
             metrics=recorder.meter.values(self._run_ns),
             warnings=tuple(recorder.warnings),

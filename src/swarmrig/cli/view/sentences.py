@@ -43,10 +43,12 @@ def _exited(data: Mapping[str, Any]) -> str:
 
 
 def _fault(data: Mapping[str, Any]) -> str:
-    """With the frame that proves it, or whatever else the fault says."""
+    """With the frame or the line that proves it, or whatever else the fault says."""
     told = {key: value for key, value in data.items() if key not in ("id", "kind", "stage", "t_ns")}
     if {"capture", "frame"} <= told.keys():
         details = f"{told['capture']}#{told['frame']}"
+    elif {"console", "line"} <= told.keys():
+        details = f"{told['console']}:{told['line']}" + (f": {told['text']}" if "text" in told else "")
     else:
         details = ", ".join(f"{key} {value}" for key, value in told.items())
     return f"{data.get('id')}: {data.get('stage')}" + (f" ({details})" if details else "")
