@@ -93,7 +93,10 @@ class LaunchContext:
 
 
 class Node(Protocol):
-    """A booted node. It is made by `NodeBackend.open` and ends when that context ends."""
+    """A booted node. It is made by `NodeBackend.open` and ends when that context ends.
+
+    Optional: `ended_ns`, the run time at which it ended, for one that knows that better than when it was noticed.
+    """
 
     spec: NodeSpec
 
@@ -114,6 +117,24 @@ class HasConsole(Protocol):
     async def write_console(self, data: bytes) -> None:
         """Type; returns when the console has taken it."""
         ...
+
+
+@runtime_checkable
+class CanStallConsole(Protocol):
+    """A console that can be left unread: once the line is full, the node's UART cannot send."""
+
+    def stall_console(self) -> None: ...
+
+    def unstall_console(self) -> None: ...
+
+
+@runtime_checkable
+class CanStarve(Protocol):
+    """A node whose processor can be taken away without the node being told: its clocks go on."""
+
+    def take_cpu(self) -> None: ...
+
+    def give_cpu(self) -> None: ...
 
 
 @runtime_checkable

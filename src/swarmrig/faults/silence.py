@@ -35,7 +35,7 @@ class SilentFault(NodeFault):
     def __init__(self, spec: FaultSpec, context: FaultContext) -> None:
         super().__init__(spec, context)
         self._before: deque[Fact] = deque(maxlen=REMEMBERED)
-        self._grace_ns = 0 if self.exact else GRACE_NS
+        self.grace_ns = 0 if self.exact else GRACE_NS
         self._reason = ""
 
     def hears(self, fact: Fact) -> bool:
@@ -64,7 +64,7 @@ class SilentFault(NodeFault):
         return proof
 
     def _is_during(self, t_ns: int) -> bool | None:
-        return False if t_ns <= (self.injected_ns or 0) + self._grace_ns else super()._is_during(t_ns)
+        return False if t_ns <= (self.injected_ns or 0) + self.grace_ns else super()._is_during(t_ns)
 
     def _settle(self) -> None:
         super()._settle()
@@ -81,7 +81,7 @@ class SilentFault(NodeFault):
             return
         usual = max(after.t_ns - fact.t_ns for fact, after in itertools.pairwise(before))
         lasted = (self.healed_ns if self.healed_ns is not None else self.now()) - self.injected_ns
-        if lasted < FACTOR * usual:
+        if lasted - self.grace_ns < FACTOR * usual:
             self._reason = (
                 f"{self.what} was silent for {format_duration(lasted)}, which means nothing: "
                 f"it was {format_duration(usual)} before"
