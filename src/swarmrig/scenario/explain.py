@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -137,12 +137,28 @@ def _find(tree: Tree, loc: tuple[Any, ...], *, at_key: bool) -> tuple[Mark, Tree
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    current: type[BaseModel] | None = model
+    annotation: Any = model
     for step in loc:
-        field = current.model_fields.get(str(step)) if current else None
-        if field is not None:
-            current = _model_in(field.annotation)
-    return list(current.model_fields) if current else []
+        annotation = _below(annotation, step)
+    found = _model_in(annotation)
+    return list(_fields(found)) if found else []
+
+
+def _below(annotation: Any, step: Any) -> Any:
+    """The type of what stands at this key or position of such a value; None when that is not known."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _fields(annotation).get(str(step))
+    inner = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return inner[1]
+    if get_origin(annotation) in (tuple, list) and isinstance(step, int):
+        return inner[0]
+    return next(filter(None, (_below(each, step) for each in inner)), None)
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """The types of a model's fields by the keys that files have for them."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -46,6 +46,11 @@ class Shape:
     processes: Sequence[str]
     artifacts: Sequence[str] = ()
     groups: Sequence[Group] = ()
+    exits: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Exit codes that are right for a process, where that is not 0 alone."""
+
+    def is_right(self, process: str, code: int) -> bool:
+        return code in self.exits.get(process, (0,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,12 @@ class ScenarioVerdict:
     checks: tuple[Check, ...]
 
     @property
+    def ended_well(self) -> bool:
+        return all(self.shape.is_right(process, code) for process, code in self.exits.items())
+
+    @property
     def passed(self) -> bool:
-        return not any(self.exits.values()) and all(check.passed for check in self.checks)
+        return self.ended_well and all(check.passed for check in self.checks)
 
     @property
     def violations(self) -> list[str]:
@@ -49,7 +53,7 @@ class ScenarioVerdict:
 
     @property
     def reason(self) -> str:
-        if any(self.exits.values()):
+        if not self.ended_well:
             return f"process_rc({','.join(f'{process}={code}' for process, code in self.exits.items())})"
         return "; ".join(self.violations) or ALL_PASSED
 
