@@ -127,7 +127,9 @@ class CorruptFrame(ObservedFault):
     def _settle(self) -> None:
         waiting, self._waiting = self._waiting, []
         for frame in waiting:
-            if self.injected_ns is not None and frame.t_ns > self.injected_ns and frame.fate is not Fate.OVERRUN:
+            if self.injected_ns is None or frame.t_ns < self.injected_ns or frame.fate is Fate.OVERRUN:
+                continue
+            if frame.t_ns > self.injected_ns or frame.fate is Fate.CORRUPTED:  # at that instant: before or after?
                 self._see(frame)
 
     def _see(self, frame: Frame) -> None:

@@ -184,7 +184,7 @@ class Inject(Injection):
     def _frame(cls, spec: FaultSpec, hop: Hop, scenario: Scenario, network: NetworkPlan) -> bytes:
         params = spec.params
         if params["hex"] is not None:
-            return bytes.fromhex(params["hex"])
+            return bytes.fromhex(str(params["hex"]))
         if params["udp"] is not None:
             return make_datagram(DatagramParams.model_construct(**params["udp"]), hop, scenario, network)
         frames, wanted = read_capture(Path(params["file"])), params["packet"]

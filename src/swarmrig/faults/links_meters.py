@@ -1,8 +1,8 @@
 """What frames show of an impairment: how often they are hit, and how long they take.
 
-The network's captures say of every frame what became of it. Chance is judged by Wald's sequential probability ratio
-test (1945): frames are weighed until they tell what the link should do now from what it did before at 100 to 1. How
-long a frame takes is seen where the far end passes it on: in the capture of the next link.
+The network's captures say of every frame what became of it; how long it takes is seen where the far end passes it on,
+in the capture of the next link. Both are judged by Wald's sequential probability ratio test (1945): frames are weighed
+until they tell what the link should do now from what it did before at 100 to 1.
 """
 
 from __future__ import annotations
@@ -54,14 +54,23 @@ class Decision:
         self.hits = 0
         self._weight = 0.0
 
-    def weigh(self, frame: Frame, hit: bool, chance_if_so: float, chance_if_not: float) -> None:
+    @property
+    def made(self) -> bool:
+        return self.shown is not None or self.refuted is not None
+
+    def count(self, frame: Frame, hit: bool, chance_if_so: float, chance_if_not: float) -> None:
         """One more frame; chances are those of a hit."""
-        if self.shown is not None or self.refuted is not None:
+        if not self.made:
+            self.hits += hit
+            so, not_so = (min(max(chance, _CERTAIN), 1 - _CERTAIN) for chance in (chance_if_so, chance_if_not))
+            self.weigh(frame, log(so / not_so) if hit else log((1 - so) / (1 - not_so)))
+
+    def weigh(self, frame: Frame, weight: float) -> None:
+        """One more frame, by the logarithm of how much more likely it is if so."""
+        if self.made:
             return
         self.frames += 1
-        self.hits += hit
-        so, not_so = (min(max(chance, _CERTAIN), 1 - _CERTAIN) for chance in (chance_if_so, chance_if_not))
-        self._weight += log(so / not_so) if hit else log((1 - so) / (1 - not_so))
+        self._weight += weight
         if self._weight >= SURE:
             self.shown = frame
         elif self._weight <= -SURE:
@@ -106,9 +115,9 @@ class ChanceMeter(Meter):
             return
         old, new = self._chances[frame.sender]
         if phase is Phase.DURING:
-            self.began.weigh(frame, hit, new, old)
+            self.began.count(frame, hit, new, old)
         else:
-            self.ended.weigh(frame, hit, old, new)
+            self.ended.count(frame, hit, old, new)
 
     def told(self, decision: Decision) -> str:
         frame = decision.shown or decision.refuted
@@ -175,20 +184,28 @@ class TransitMeter(Meter):
                 self._under_way.popitem(last=False)
 
     def _judge(self, change: Change, arrived: Frame, entered_ns: int, phase: Phase) -> None:
-        """A time that only one of the two impairments allows decides. Right after a change, frames may still wait for
-        those before them, so that a time that speaks against it does not count yet."""
+        """Right after a change, frames may still wait for those before them: times that speak against it do not count
+        yet."""
         took_ns, size = arrived.t_ns - entered_ns, len(arrived.data)
-        as_before, as_changed = _fits(change.old, took_ns, size), _fits(change.new, took_ns, size)
+        weight = _weight(change, took_ns, size) if phase is Phase.DURING else -_weight(change, took_ns, size)
+        former = change.old if phase is Phase.DURING else change.new
+        if weight < 0 and entered_ns <= self._changed_ns[phase] + _longest_ns(former, size):
+            return
         decision = self.began if phase is Phase.DURING else self.ended
-        if decision.shown is not None or decision.refuted is not None or as_before is as_changed:
-            return
-        if as_changed is (phase is Phase.DURING):
-            decision.shown = arrived
-        elif phase is Phase.DURING and entered_ns > self._changed_ns[phase] + _longest_ns(change.old, size):
-            decision.refuted = arrived
-        else:
-            return
-        self._times[decision] = took_ns
+        if not decision.made:
+            self._times[decision] = took_ns
+            decision.weigh(arrived, weight)
+
+
+def _weight(change: Change, took_ns: int, size: int) -> float:
+    """How much more likely the time is with the change than without, as a logarithm. Without a rate, all times from
+    the latency to the jitter's end are equally likely; how long frames wait for a rate nobody knows."""
+    as_before, as_changed = _fits(change.old, took_ns, size), _fits(change.new, took_ns, size)
+    if as_before is not as_changed:
+        return 2 * SURE if as_changed else -2 * SURE
+    if not as_before or change.old.rate_bps or change.new.rate_bps:
+        return 0.0
+    return log((change.old.jitter_ns + 1) / (change.new.jitter_ns + 1))
 
 
 def passed_on(frame: bytes) -> bytes:
