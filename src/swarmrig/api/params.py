@@ -26,9 +26,10 @@ Share = Annotated[
 
 
 class Params(BaseModel):
-    """Base of the parameters of every built-in check and fault: unknown keys are refused."""
+    """Base of the parameters of every built-in check and fault: unknown keys are refused, docstrings of fields become
+    their descriptions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     bare: ClassVar[str | None] = None
 
 
