@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # for virtual_swarm
+
 from swarmrig.model.scenario import FirmwareSpec, NodeSpec
 from swarmrig.nodes.qemu.firmware import firmware_path
 

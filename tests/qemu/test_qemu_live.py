@@ -230,5 +230,5 @@ async def test_esp32_provisioning(tmp_path: Path) -> None:
 
 async def _until_halted(node: Any) -> None:
     with anyio.fail_after(5):
-        while (await node._monitor.execute("query-status"))["status"] != "shutdown":
+        while (await node.emulator.monitor.execute("query-status"))["status"] != "shutdown":
             await anyio.sleep(0.01)

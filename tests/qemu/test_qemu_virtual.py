@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-from swarmrig.api.nodes import CanKill, ExitStatus, HasConsole, LaunchContext, Node, NodePlan
+from swarmrig.api.nodes import CanKill, ExitStatus, HasNmi, LaunchContext, Node, NodePlan
 from swarmrig.errors import NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import FirmwareSpec, NetworkMode, NetworkSpec, NodeSpec, Scenario, TimeMode
@@ -96,7 +96,10 @@ async def test_a_guest_without_a_network() -> None:
 
 async def test_what_the_plan_says_of_virtual_time() -> None:
     plan = await QemuBackend().plan(SENSOR, scenario())
-    assert (plan.port, plan.capabilities) == (PortKind.LOCKSTEP, {"CanKill"})
+    assert plan.port is PortKind.LOCKSTEP
+    assert plan.capabilities == {
+        *("HasConsole", "CanPause", "CanReset", "CanKill", "CanPowerCycle", "HasMemory", "HasFlash")
+    }
     assert plan.details["icount_shift"] == 4
     assert Path(str(plan.details["plugin"])).name == f"lockstep-api{plan.details['plugin_api']}.so"
 
@@ -386,7 +389,7 @@ async def test_the_same_seed_gives_the_same_bytes_at_any_step(tmp_path: Path) ->
 
 async def test_its_capabilities_are_those_of_the_plan(tmp_path: Path) -> None:
     async with running(tmp_path) as guest:
-        assert isinstance(guest.node, CanKill) and not isinstance(guest.node, HasConsole)
+        assert isinstance(guest.node, CanKill) and not isinstance(guest.node, HasNmi)
         await guest.greet()
         await guest.node.kill()
         assert str(await guest.ended()) == "SIGKILL"

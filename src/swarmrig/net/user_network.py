@@ -131,6 +131,10 @@ class UserNetwork:
         """The pipe for a node's dump: pass it on, then close it. KeyError when it has been taken."""
         return self._ports.pop(device)
 
+    async def renew_port(self, device: str) -> NoReturn:
+        """Always HostError: an emulator with its own NAT is a place in the network that goes with it."""
+        raise HostError(f"{device} cannot be started again in a network of mode user", hint="use `mode: fabric`")
+
     async def set_link(self, link: str, changes: Mapping[str, Any], *, direction: str | None = None) -> NoReturn:  # noqa: ARG002
         """Always HostError: there are no links."""
         raise HostError(

@@ -29,6 +29,7 @@ class Console:
         self.node = node
         self.bytes = 0
         """Received so far, also beyond what is logged."""
+        self._logged = os.fstat(log).st_size
         self.first_output = anyio.Event()
         """Set at the first byte, or when the other end has closed."""
         self.truncated = False
@@ -63,6 +64,14 @@ class Console:
             if not self._read_once():
                 return
             taken += self.bytes - before
+
+    def go_on(self) -> None:
+        """The node has said something in a former life: what it says now begins with a new line, and a log that was
+        full stays as it is."""
+        self.truncated = self._logged > self._limit
+        if self._logged and os.pread(self._log, 1, self._logged - 1) != b"\n":
+            self._write_log(b"\n")
+            self._sink(b"\n")
 
     def watch(self) -> None:
         self._loop.add_reader(self._sock, self._on_readable)
@@ -104,7 +113,8 @@ class Console:
     def _write_log(self, chunk: bytes) -> None:
         if self.truncated or self.failure:
             return
-        room = self._limit - self.bytes
+        room = max(0, self._limit - self._logged)
+        self._logged += len(chunk)
         self.truncated = len(chunk) > room
         data = chunk[:room] + TRUNCATED if self.truncated else chunk
         try:
@@ -120,15 +130,17 @@ def open_console(
 ) -> Iterator[Console]:
     """Read the console behind `sock` until its end or the context's.
 
-    `sink` gets every chunk; `log` gets them raw, up to `limit` bytes (LOG_LIMIT) and then a note that it was cut.
+    `sink` gets every chunk; `log` gets them raw, up to `limit` bytes (LOG_LIMIT) and then a note that it was cut. What
+    is in the log already stays there.
     """
     try:
-        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise HostError(f"the console log {log} cannot be written: {error.strerror}") from error
     try:
         sock.setblocking(False)
         console = Console(node, sock, fd, sink, LOG_LIMIT if limit is None else limit)
+        console.go_on()
         console.watch()
         try:
             yield console

@@ -131,6 +131,7 @@ class Fleet:
             spawner=self._spawner,
             now_ns=self._clock.now_ns,
             on_console=self._recorder.console,
+            network=self._fabric,
         )
 
     def _one_started(self, node_id: str, node: Node) -> None:
@@ -153,7 +154,9 @@ class Fleet:
         status = await node.wait_exited()
         words = node.last_words()
         data = {"status": str(status), "code": status.code, "signal": status.signal, "stderr": words}
-        self._recorder.observe(NodeChange(self._clock.now_ns(), plan.spec.id, NodeState.EXITED, data))
+        ended_ns = getattr(node, "ended_ns", None)
+        t_ns = self._clock.now_ns() if ended_ns is None else int(ended_ns)
+        self._recorder.observe(NodeChange(t_ns, plan.spec.id, NodeState.EXITED, data))
         wanted = plan.spec.id in self._may_be_killed and status.signal == signal.SIGKILL
         if plan.spec.id not in self._may_exit and not wanted:
             self._recorder.failure(plan.spec.id, f"node {plan.spec.id} ended by itself: {status}\n{words}".rstrip())

@@ -23,14 +23,24 @@ from typing import Any
 
 import anyio
 
-from swarmrig.api import CanKill, CanPause, CanReset, HasConsole, HasMemory
+from swarmrig.api import (
+    CanKill,
+    CanPause,
+    CanPowerCycle,
+    CanReset,
+    HasConsole,
+    HasFlash,
+    HasMemory,
+    HasNmi,
+)
 from swarmrig.api.nodes import Node, NodeBackend
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.testing.workbench import Trace, Workbench, open_workbench, scenario_of
 
 CAPABILITIES: dict[str, Any] = {
-    protocol.__name__: protocol for protocol in (HasConsole, CanPause, CanReset, CanKill, HasMemory)
+    protocol.__name__: protocol
+    for protocol in (HasConsole, CanPause, CanReset, CanKill, CanPowerCycle, HasMemory, HasFlash, HasNmi)
 }
 NOTICED_S = 1.0
 """How soon the end of a node must be noticed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from swarmrig.timebase.recording import InputLog
 
 LINE_LIMIT = 1 << 20
 """Bytes of a console line that are kept; of a longer one, the rest is dropped up to its end."""
+
+SEND_DEADLINE = struct.pack("@ll", 10, 0)
+"""A struct timeval: a guest that hangs must not make its driver hang."""
 
 
 class Answer(Protocol):
@@ -79,6 +83,7 @@ class Guest:
         """A life begins at `t_ns`: an emulator has the other end of the socket, which now belongs to us."""
         self._clear()
         self.socket = socket.socket(fileno=fd)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_DEADLINE)
         self.alive = True
         self.unreported = False
         self.offset_ns = t_ns

@@ -8,7 +8,9 @@ they get at exactly that time.
 
 from __future__ import annotations
 
+import os
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -130,7 +132,9 @@ class VirtualLoop:
         self._patience.limit_s = patience_s
         inboxes = [(guest.device, guest.inbox) for guest in self.guests.values()]
         distances = Distances(links_as_they_are(self.engine), list(self.guests))
-        self._coordinator = Coordinator(self.engine, inboxes, distances, end_ns, grain_ns=GRAIN_NS)
+        self._coordinator = Coordinator(
+            self.engine, inboxes, distances, end_ns, grain_ns=GRAIN_NS, at_once=len(os.sched_getaffinity(0)) + 1
+        )
         self._questions = Questions(self._coordinator)
         for guest in self.guests.values():
             if guest.greeted:
@@ -249,12 +253,11 @@ class VirtualLoop:
         """Live until `stopped`."""
         while not self.stopped:
             for fd, events in self._epoll.poll(STEP_S):
-                guest = self._by_fd.get(fd)
-                if guest is None:
-                    self._others[fd](events)
-                else:
+                if fd in self._by_fd:
                     self._patience.heard()
-                    self._read(guest)
+                    self._read(self._by_fd[fd])
+                elif fd in self._others:  # else it was let go of in this very round
+                    self._others[fd](events)
             self._go_on()
             if self._patience.is_over():
                 self._name_hanging()
@@ -339,8 +342,10 @@ class VirtualLoop:
 
     def _read(self, guest: Guest) -> None:
         try:
-            data = guest.socket.recv(RECEIVE)
+            data = guest.socket.recv(RECEIVE, socket.MSG_DONTWAIT)
             messages = guest.decoder.feed(data) if data else []
+        except BlockingIOError:
+            return
         except OSError:
             data, messages = b"", []
         except protocol.ProtocolError as error:

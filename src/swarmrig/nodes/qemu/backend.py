@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,39 +14,30 @@ from swarmrig.api.nodes import LaunchContext, NodePlan
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario, TimeMode
-from swarmrig.nodes.console import open_console
 from swarmrig.nodes.qemu import virtual
-from swarmrig.nodes.qemu.command import (
-    CONSOLE_FD,
-    MEMORY_FD,
-    MONITOR_FD,
-    NETWORK_FD,
-    command_template,
-    debugger_stub,
-    fill_in,
-    forward_rule,
-)
+from swarmrig.nodes.qemu.command import command_template, forward_rule
+from swarmrig.nodes.qemu.lockstep import LockstepNode, WithLockstepNmi
 from swarmrig.nodes.qemu.machines import MACHINES, MIB, Machine, Storage
-from swarmrig.nodes.qemu.memory import GuestMemory
 from swarmrig.nodes.qemu.memory_map import memory_map
-from swarmrig.nodes.qemu.monitor import greeted, open_monitor
-from swarmrig.nodes.qemu.node import EmulatorNode, QemuMemoryNode, QemuNode
+from swarmrig.nodes.qemu.node import (
+    EmulatorNode,
+    NodeType,
+    QemuNode,
+    WithFlash,
+    WithMemory,
+    WithNmi,
+    WithPower,
+    with_abilities,
+)
 from swarmrig.nodes.qemu.options import QemuOptions
 from swarmrig.nodes.qemu.provenance import provenance
-from swarmrig.nodes.qemu.provisioning import differences, efuse_path, flash_path, provision
+from swarmrig.nodes.qemu.provisioning import differences, provision
 from swarmrig.nodes.qemu.setup import Setup, check_loadable, resolve
 from swarmrig.nodes.qemu.virtual import Lockstep
-from swarmrig.proc import StopLadder, wait_until_ready
 
-START_DEADLINE_S = 15.0
-"""How long an emulator may take to greet; a dead one is noticed at once, this is for those that hang."""
-STOP = StopLadder(polite_s=0.0, term_s=1.5, kill_s=2.0)
-"""SIGTERM is QEMU's polite request: it flushes its disks and exits."""
-STOP_IN_VIRTUAL_TIME = StopLadder(polite_s=0.5, term_s=0.5, kill_s=2.0)
-"""An emulator that waits for its coordinator hears no SIGTERM, so not much time is given to that."""
-FILE_SIZE_LIMIT = 128 * MIB
-"""More than any flash; an emulator that floods its stderr ends here."""
 EMULATOR_OVERHEAD = 24 * MIB
+NMI_ARCHITECTURES = frozenset({"i386", "x86_64"})
+"""Where QEMU's monitor can raise one."""
 
 
 class QemuBackend:
@@ -87,7 +75,7 @@ class QemuBackend:
             command=command_template(setup, forward, lockstep),
             port=_port(forward, lockstep),
             memory_bytes=(setup.options.memory or setup.machine.memory_bytes) + EMULATOR_OVERHEAD,
-            capabilities=_capabilities(setup, lockstep),
+            capabilities=_capabilities(setup, forward, lockstep),
             warnings=tuple(_warnings(setup)),
             memory=memory_map(setup),
             address_by_dhcp=dhcp,
@@ -101,20 +89,19 @@ class QemuBackend:
         NodeError with the emulator's own words as soon as it ends before that. In virtual time the first sign of life
         goes to the coordinator, who has the other end of the port: then this returns when the emulator is executed.
         """
-        port = _Descriptor(context.port_fd)
-        with port:
+        try:
             setup = resolve(plan.spec, self.machines)
             if setup.image is not None:
                 _require(setup.image)
                 check_loadable(plan.spec, setup.image, setup.architecture)
             await anyio.to_thread.run_sync(provision, setup, plan, context)
-            if plan.port is PortKind.LOCKSTEP:
-                running = _in_virtual_time(plan, context, port)
-            else:
-                command = command_template(setup, forward_rule(context.scenario, plan.spec.number))
-                running = _running(setup, command, context, port)
-            async with running as node:
-                yield node
+            node = _node(setup, plan, context)
+        except BaseException:
+            if context.port_fd is not None:
+                os.close(context.port_fd)
+            raise
+        async with node.powered():
+            yield node
 
     def provenance(self, plan: NodePlan, context: LaunchContext) -> Mapping[str, str]:
         """What the node is made of, by digest."""
@@ -127,135 +114,38 @@ class QemuBackend:
         return differences(plan, context)
 
 
-@asynccontextmanager
-async def _running(
-    setup: Setup, template: tuple[str, ...], context: LaunchContext, port: _Descriptor
-) -> AsyncIterator[QemuNode]:
-    node_id = setup.spec.id
-    command = _prepared(template, context)
-    with ExitStack() as stack:
-        lines = _Lines.open(stack, CONSOLE_FD, MONITOR_FD, MEMORY_FD)
-        console = stack.enter_context(
-            open_console(
-                node_id,
-                lines.ours[CONSOLE_FD],
-                context.directory / "console.log",
-                lambda chunk: context.on_console(node_id, context.now_ns(), chunk),
-            )
-        )
-        async with (
-            open_monitor(node_id, lines.ours[MONITOR_FD]) as monitor,
-            context.spawner.process(
-                command,
-                name=node_id,
-                fds={**lines.childs, **port.for_child(NETWORK_FD)},
-                stderr=context.directory / "stderr.log",
-                stop=STOP,
-                file_size_limit=FILE_SIZE_LIMIT,
-            ) as process,
-        ):
-            lines.close_childs()
-            port.close()
-            monitor_line = lines.ours[MONITOR_FD]
-            await wait_until_ready(process, lambda: greeted(monitor_line), deadline_s=START_DEADLINE_S, what="started")
-            halts = setup.machine.halts_on_reboot
-            if setup.machine.memory_access:
-                memory = GuestMemory(node_id, lines.ours[MEMORY_FD])
-                yield QemuMemoryNode(setup.spec, process, console, monitor, memory, halts_on_reboot=halts)
-            else:
-                yield QemuNode(setup.spec, process, console, monitor, halts_on_reboot=halts)
-    if console.failure:
-        raise HostError(f"the console of {node_id} could not be logged on: {console.failure.strerror}")
-
-
-@asynccontextmanager
-async def _in_virtual_time(plan: NodePlan, context: LaunchContext, port: _Descriptor) -> AsyncIterator[EmulatorNode]:
-    """Console, network and time go through the port. The monitor answers only while the coordinator holds the guest."""
-    command = _prepared(plan.command, context)
-    with ExitStack() as stack:
-        lines = _Lines.open(stack, MONITOR_FD)
-        async with context.spawner.process(
-            command,
-            name=plan.spec.id,
-            fds={**lines.childs, **port.for_child(NETWORK_FD)},
-            stderr=context.directory / "stderr.log",
-            polite=_end_of_channel,
-            stop=STOP_IN_VIRTUAL_TIME,
-            file_size_limit=FILE_SIZE_LIMIT,
-        ) as process:
-            lines.close_childs()
-            port.close()
-            yield EmulatorNode(plan.spec, process)
-
-
-async def _end_of_channel() -> None:
-    """Nothing to ask: the coordinator has closed the channel, and the emulator ends by itself."""
-
-
-def _prepared(template: tuple[str, ...], context: LaunchContext) -> list[str]:
-    """The command to execute, written down."""
-    directory = context.directory
-    command = fill_in(template, mac=context.device.mac, flash=flash_path(directory), efuse=efuse_path(directory))
-    if context.debugger_port is not None:
-        command += debugger_stub(context.debugger_port)
-    _write_argv(directory / "argv", command)
-    return command
-
-
-@dataclass
-class _Lines:
-    """The connections between rig and emulator, by descriptor number: our ends, and the emulator's."""
-
-    ours: dict[int, socket.socket]
-    childs: dict[int, socket.socket]
-
-    @classmethod
-    def open(cls, stack: ExitStack, *numbers: int) -> _Lines:
-        lines = cls({}, {})
-        for number in numbers:
-            lines.ours[number], lines.childs[number] = socket.socketpair()
-            stack.enter_context(lines.ours[number])
-            stack.enter_context(lines.childs[number])
-        return lines
-
-    def close_childs(self) -> None:
-        """Ours of the emulator's ends; without them, its end is the end of the connection."""
-        for sock in self.childs.values():
-            sock.close()
-
-
-class _Descriptor:
-    """Owns a file descriptor that may be absent; closed at the latest when its context ends."""
-
-    def __init__(self, fd: int | None) -> None:
-        self._fd = fd
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def for_child(self, number: int) -> dict[int, int]:
-        return {} if self._fd is None else {number: self._fd}
-
-    def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-
 def _port(forward: str | None, lockstep: Lockstep | None) -> PortKind:
     if lockstep is not None:
         return PortKind.LOCKSTEP
     return PortKind.PACKET if forward is None else PortKind.USER
 
 
-def _capabilities(setup: Setup, lockstep: Lockstep | None) -> frozenset[str]:
-    if lockstep is not None:
-        return frozenset({"CanKill"})
+def _capabilities(setup: Setup, forward: str | None, lockstep: Lockstep | None) -> frozenset[str]:
     names = {"HasConsole", "CanPause", "CanReset", "CanKill"}
-    return frozenset(names | {"HasMemory"} if setup.machine.memory_access else names)
+    if forward is None:  # QEMU's own NAT is part of the emulator, and goes with it
+        names.add("CanPowerCycle")
+    if lockstep is not None or setup.machine.memory_access:
+        names.add("HasMemory")
+    if setup.machine.storage is not Storage.NONE:
+        names.add("HasFlash")
+    if setup.architecture in (NMI_ARCHITECTURES if lockstep is None else virtual.NMI_ARCHITECTURES):
+        names.add("HasNmi")
+    return frozenset(names)
+
+
+def _node(setup: Setup, plan: NodePlan, context: LaunchContext) -> EmulatorNode:
+    """A node that can what its plan says, and no more."""
+    if plan.port is PortKind.LOCKSTEP:
+        more: dict[str, type[EmulatorNode]] = {"HasFlash": WithFlash, "HasNmi": WithLockstepNmi}
+        return _able(LockstepNode, more, plan)(plan, context)
+    more = {"HasFlash": WithFlash, "HasMemory": WithMemory, "HasNmi": WithNmi, "CanPowerCycle": WithPower}
+    node = _able(QemuNode, more, plan)(plan, context)
+    node.halts_on_reboot = setup.machine.halts_on_reboot
+    return node
+
+
+def _able(base: type[NodeType], more: Mapping[str, type[EmulatorNode]], plan: NodePlan) -> type[NodeType]:
+    return with_abilities(base, *(ability for name, ability in more.items() if name in plan.capabilities))
 
 
 def _details(setup: Setup, lockstep: Lockstep | None) -> dict[str, object]:
@@ -299,13 +189,6 @@ def _told(spec: NodeSpec) -> dict[str, object]:
 def _require(image: Path) -> None:
     if not image.is_file():
         raise HostError(f"the firmware image {image} does not exist", hint="was it built?")
-
-
-def _write_argv(path: Path, command: Sequence[str]) -> None:
-    try:
-        path.write_text(shlex.join(command) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise HostError(f"{path} cannot be written: {error.strerror}") from error
 
 
 __all__ = ["NodeError", "QemuBackend"]

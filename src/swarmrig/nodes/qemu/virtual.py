@@ -16,6 +16,8 @@ from swarmrig.timebase.plugin import Support, probe
 NETWORK_DEVICES = {("riscv32", "virt"): "virtio-net-device", ("arm", "mps2-an385"): "lan9118"}
 """The machines that are known to keep to virtual time (architecture, QEMU machine), each with the network device that
 transmits in the guest's own thread."""
+NMI_ARCHITECTURES = frozenset({"arm"})
+"""Of these, the ones whose processor takes a non-maskable interrupt (Arm's M profile)."""
 HARMLESS_ARGUMENTS = frozenset({"-append", "-d"})
 SETTLED_ARGUMENTS = frozenset({"-icount", "-rtc", "-seed", "-smp"})
 

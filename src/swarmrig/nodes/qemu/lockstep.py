@@ -1,0 +1,161 @@
+"""A node in virtual time: what is done to it happens at exactly the time at which time stands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+
+from swarmrig.api.nodes import ExitStatus
+from swarmrig.errors import HostError, NodeError
+from swarmrig.nodes.qemu.emulator import Emulator, in_virtual_time
+from swarmrig.nodes.qemu.node import WithPower
+from swarmrig.timebase.fabric import VirtualFabric
+from swarmrig.timebase.protocol import MEMORY_LIMIT
+
+ADDRESS_LIMIT = 1 << 64
+
+
+class LockstepNode(WithPower):
+    """HasConsole, CanPause, CanReset, CanPowerCycle, HasMemory beside what every emulator can, through the plugin."""
+
+    _end: Mapping[str, Any] | None = None
+    """Where the guest was last seen, once it has ended."""
+
+    def _starting(self, port_fd: int | None) -> AbstractAsyncContextManager[Emulator]:
+        return in_virtual_time(self.plan, self._context, port_fd)
+
+    @property
+    def _network(self) -> VirtualFabric:
+        """NodeError when somebody else has the other end of the channel."""
+        network = self._context.network
+        if not isinstance(network, VirtualFabric):
+            raise NodeError(self.spec.id, "nothing can be done to it here: it is not part of a network")
+        return network
+
+    @property
+    def ended_ns(self) -> int | None:
+        """Run time of its end, once it has ended."""
+        return None if self._end is None else int(self._end["t_ns"])
+
+    # --- its end -----------------------------------------------------------------------------------------------
+
+    async def wait_exited(self) -> ExitStatus:
+        """As of any emulator; `ended_ns` and the last words then say where that was in virtual time."""
+        status = await super().wait_exited()
+        if self._end is None:
+            with suppress(HostError, NodeError):  # the network's own end is the greater trouble
+                self._end = await self._network.whereabouts(self.spec.id)
+        return status
+
+    def last_words(self) -> str:
+        """The emulator's, and where the guest was last seen."""
+        words = super().last_words()
+        if self._end is None:
+            return words
+        place = f"last seen at {self._end['t_ns'] / 1e9:.9f} s of virtual time, program counter {self._end['pc']:#x}"
+        if not self._end["parted"] and self.emulator.process.exit_status == ExitStatus(0, None):
+            place += "; its lockstep channel was cut"
+        return f"{words}\n{place}".lstrip()
+
+    async def kill(self) -> None:
+        if not isinstance(self._context.network, VirtualFabric):
+            await super().kill()
+            return
+        async with self._network.standing():
+            if self.emulator.process.exit_status is None:
+                self._end = await self._network.whereabouts(self.spec.id)
+            await super().kill()
+            await self._network.detach(self.spec.id)
+
+    async def power_off(self) -> None:
+        async with self._network.standing():
+            await super().power_off()
+            await self._network.detach(self.spec.id)
+
+    async def power_on(self) -> None:
+        async with self._network.standing():
+            try:
+                await super().power_on()
+            except BaseException:
+                with anyio.CancelScope(shield=True), suppress(HostError):
+                    await self._network.detach(self.spec.id)
+                raise
+
+    # --- inputs ------------------------------------------------------------------------------------------------
+
+    async def write_console(self, data: bytes) -> None:
+        """Typed from now on, at the pace of a serial line (115200 bit/s)."""
+        await self._command("console", data=data)
+
+    async def pause(self) -> None:
+        """The guest stands still, and its clock with it; the network's time goes on."""
+        await self._command("pause")
+
+    async def resume(self) -> None:
+        await self._command("resume")
+
+    async def reset(self) -> None:
+        """Press the reset button. A paused guest stays paused."""
+        await self._command("reset")
+
+    async def read_memory(self, address: int, size: int) -> bytes:
+        _check(address, size)
+        async with self._network.standing():
+            parts = [
+                await self._command("read", address=start, size=min(MEMORY_LIMIT, address + size - start))
+                for start in range(address, address + size, MEMORY_LIMIT)
+            ]
+        return b"".join(parts)
+
+    async def write_memory(self, address: int, data: bytes) -> None:
+        _check(address, len(data))
+        async with self._network.standing():
+            for start in range(0, len(data), MEMORY_LIMIT):
+                part = data[start : start + MEMORY_LIMIT]
+                await self._command("write", address=address + start, data=part)
+
+    async def flip_memory(self, address: int, mask: bytes) -> tuple[bytes, bytes]:
+        """Bits of RAM, ROM or flash; what is no memory is refused (NodeError)."""
+        _check(address, len(mask))
+        before, after = b"", b""
+        async with self._network.standing():
+            for start in range(0, len(mask), MEMORY_LIMIT):
+                part = mask[start : start + MEMORY_LIMIT]
+                both = await self._command("flip", address=address + start, data=part)
+                before, after = before + both[: len(part)], after + both[len(part) :]
+        return before, after
+
+    async def _command(self, kind: str, **details: Any) -> bytes:
+        try:
+            return await self._network.command(self.spec.id, kind, **details)
+        except ValueError as error:
+            raise NodeError(self.spec.id, f"{kind}: {error}") from error
+
+    # --- outside of virtual time -------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[Emulator]:
+        """Its machine stands outside of virtual time: the monitor answers, debuggers and snapshots work. The guest
+        does not notice. NodeError when it cannot be held."""
+        emulator = self.emulator
+        try:
+            async with self._network.hold(self.spec.id):
+                yield emulator
+        except ValueError as error:
+            raise NodeError(self.spec.id, f"hold: {error}") from error
+
+
+class WithLockstepNmi(LockstepNode):
+    """HasNmi."""
+
+    async def nmi(self) -> None:
+        """Raise a non-maskable interrupt."""
+        await self._command("nmi")
+
+
+def _check(address: int, size: int) -> None:
+    if address < 0 or size < 1 or address + size > ADDRESS_LIMIT:
+        raise ValueError(f"no memory range: {size} bytes at {address:#x}")
