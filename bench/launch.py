@@ -117,7 +117,7 @@ def _scenario() -> Scenario:
 def _own_memory_mib() -> float:
     """Proportional set size of this process and its Python children: the guardian and the network process."""
     kib = 0
-    for pid in (os.getpid(), *_descendants(os.getpid())):
+    for pid in (os.getpid(), *descendants(os.getpid())):
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         if b"qemu-system" not in command.split(b"\0")[0]:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -125,11 +125,11 @@ def _own_memory_mib() -> float:
     return kib / 1024
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     children = [
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
-    return children + [grandchild for child in children for grandchild in _descendants(child)]
+    return children + [grandchild for child in children for grandchild in descendants(child)]
 
 
 def _bare() -> Measured:

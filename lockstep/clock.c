@@ -174,6 +174,7 @@ static bool await_grant(void)
         case MSG_HOLD:
             now_playing.held = true;
             qemu.vm_stop(settings.paused_state); /* takes effect when this thread has left; see stop.c */
+            rest_end();
             return false;
         case MSG_RELEASE: /* crossed a release by a debugger or monitor */
             break;

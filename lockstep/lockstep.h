@@ -87,12 +87,18 @@ bool warp(int64_t distance);
 
 void stop_watch(void);
 
+/* --- rest.c: threads that have nothing to do while the guest lives -------------------------------------------------- */
+
+void rest_main_loop(void); /* from the main loop, before it polls */
+void rest_monitor(void);
+void rest_end(void);
+
 /* --- plugin.c: beginning and end ---------------------------------------------------------------------------------- */
 
 extern struct settings {
     int fd, processor;
     const char *netdev, *console;
-    bool idle_main_loop, probe;
+    bool rest, probe;
     const char *target;
     int paused_state, off_state, reset_cause;
 } settings;

@@ -22,7 +22,7 @@
 EXPORT int qemu_plugin_version = LOCKSTEP_API;
 EXPORT int qemu_plugin_install(plugin_id, const struct plugin_info *, int, char **);
 
-struct settings settings = {.fd = -1, .processor = -1, .idle_main_loop = true};
+struct settings settings = {.fd = -1, .processor = -1, .rest = true};
 bool greeted, ending;
 static bool failed;
 
@@ -42,6 +42,7 @@ void quit(const char *reason, ...)
     }
     qemu.vm_stop(settings.paused_state);
     qemu.qmp_quit(NULL);
+    rest_end();
 }
 
 /* QEMU ends, maybe because the guest switched itself off: what it did last is still ours to tell. */
@@ -123,14 +124,10 @@ bool greet(void)
         quit("%s", problem);
         return false;
     }
-    if (settings.idle_main_loop) {
-        /* The main loop has next to nothing to do, and must not take the processor's thread from its core. Only the
-         * main thread: one that is SCHED_IDLE could not leave it again without privileges. */
-        const struct sched_param none = {0};
-        sched_setscheduler(getpid(), SCHED_IDLE, &none);
-    }
     greeted = say_hello() && hear_welcome() && channel_watch(abandoned);
-    if (!greeted)
+    if (greeted)
+        rest_monitor();
+    else
         quit("there is no going on");
     return greeted;
 }
@@ -156,8 +153,8 @@ static bool set(const char *name, size_t length, const char *value)
         return settings.netdev = strdup(value), true;
     if (IS("console"))
         return settings.console = strdup(value), true;
-    if (IS("mainloop") && (strcmp(value, "idle") == 0 || strcmp(value, "normal") == 0))
-        return settings.idle_main_loop = value[0] == 'i', true;
+    if (IS("rest") && (strcmp(value, "on") == 0 || strcmp(value, "off") == 0))
+        return settings.rest = value[1] == 'n', true;
     if (IS("probe") && (strcmp(value, "on") == 0 || strcmp(value, "off") == 0))
         return settings.probe = value[1] == 'n', true;
     return false;

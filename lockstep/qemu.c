@@ -26,8 +26,14 @@ bool qemu_resolve(char *missing, size_t size)
 #define FIND_FUNCTION(result, name, arguments) complete &= find(#name, &qemu.name, missing, size);
 #define FIND_OBJECT(type, name) complete &= find(#name, &qemu.name, missing, size);
 #define FIND_OPTIONAL(result, name, arguments) find(#name, &qemu.name, NULL, 0);
+#define FIND_RENAMED(result, name, arguments, former) \
+    if (!find(#name, &qemu.name, NULL, 0))            \
+        find(former, &qemu.name, NULL, 0);
+#define FIND_OPTIONAL_OBJECT(type, name) find(#name, &qemu.name, NULL, 0);
     QEMU_FUNCTIONS(FIND_FUNCTION)
     QEMU_OBJECTS(FIND_OBJECT)
     OPTIONAL_FUNCTIONS(FIND_OPTIONAL)
+    RENAMED_FUNCTIONS(FIND_RENAMED)
+    OPTIONAL_OBJECTS(FIND_OPTIONAL_OBJECT)
     return complete;
 }

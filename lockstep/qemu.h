@@ -139,18 +139,31 @@ enum { UNSPECIFIED_ATTRIBUTES = 1 };
     X(void, RunState_lookup)                                                                                         \
     X(void, ShutdownCause_lookup)
 
-/* Without the first two, program counters are not reported; without the third, XOR does not refuse device registers. */
+/* Without the first two, program counters are not reported; without the third, XOR does not refuse device registers;
+ * without the others, threads that have nothing to do are woken for it. */
 #define OPTIONAL_FUNCTIONS(X)                                                                                        \
     X(struct byte_array *, g_byte_array_new, (void))                                                                 \
     X(struct byte_array *, g_byte_array_set_size, (struct byte_array *, unsigned))                                   \
-    X(bool, cpu_physical_memory_is_io, (uint64_t))
+    X(bool, cpu_physical_memory_is_io, (uint64_t))                                                                   \
+    X(void, aio_bh_schedule_oneshot_full, (void *, void (*)(void *), void *, const char *))                          \
+    X(void *, iothread_get_aio_context, (void *))
+
+/* The big lock was called otherwise before QEMU 9.0. */
+#define RENAMED_FUNCTIONS(X)                                                                                         \
+    X(void, bql_unlock, (void), "qemu_mutex_unlock_iothread")                                                        \
+    X(void, bql_lock_impl, (const char *, int), "qemu_mutex_lock_iothread_impl")
+
+#define OPTIONAL_OBJECTS(X) X(void *, mon_iothread)
 
 #define DECLARE_FUNCTION(result, name, arguments) result(*name) arguments;
 #define DECLARE_OBJECT(type, name) type *name;
+#define DECLARE_RENAMED(result, name, arguments, former) result(*name) arguments;
 struct qemu {
     QEMU_FUNCTIONS(DECLARE_FUNCTION)
     QEMU_OBJECTS(DECLARE_OBJECT)
     OPTIONAL_FUNCTIONS(DECLARE_FUNCTION)
+    RENAMED_FUNCTIONS(DECLARE_RENAMED)
+    OPTIONAL_OBJECTS(DECLARE_OBJECT)
 };
 extern struct qemu qemu;
 

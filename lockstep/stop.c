@@ -87,8 +87,10 @@ static void on_outer_change(void *opaque, bool running, int state)
     if (!greeted || ending)
         return;
     if (!running) {
+        rest_end();
         note_timers(&before_stop);
     } else if (stopped) {
+        rest_monitor();
         bool untouched = same(&after_stop, &before_start);
         if (untouched)
             restore_timers(&before_stop);
@@ -124,9 +126,12 @@ static void on_poll(struct notifier *notifier, void *poll)
     (void)notifier;
     const struct main_loop_poll *state = poll;
     void *cpu = qemu.qemu_get_cpu(FIRST_CPU);
-    if (state->state == MAIN_LOOP_POLL_FILL || cpu == NULL || !qemu.runstate_is_running())
+    if (cpu == NULL || !qemu.runstate_is_running())
         return;
-    if (qemu.cpu_is_stopped(cpu) || qemu.qemu_shutdown_requested_get())
+    bool needed = qemu.cpu_is_stopped(cpu) || qemu.qemu_shutdown_requested_get();
+    if (state->state == MAIN_LOOP_POLL_FILL && greeted && !ending && !needed)
+        rest_main_loop();
+    else if (state->state != MAIN_LOOP_POLL_FILL && needed)
         processor_later(nothing);
 }
 

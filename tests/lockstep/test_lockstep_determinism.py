@@ -44,7 +44,7 @@ def test_the_step_changes_nothing(fleet, reference, quantum):
 
 
 def test_load_changes_nothing(fleet, reference, load):
-    for options in ("", ",mainloop=normal", ",cpu=0"):
+    for options in ("", ",rest=off", ",cpu=0"):
         assert fleet.swarm(options=options).run(LIFE).digest() == reference[0]
 
 
@@ -127,7 +127,7 @@ def test_holding_leaves_no_trace(fleet, reference, monitors):
 
 def test_stopping_at_any_moment_leaves_no_trace(fleet, reference, monitors):
     """Somebody at the monitor stops guests while they run, wherever that catches them, and lets them go on."""
-    swarm = fleet.swarm(options=",mainloop=normal")
+    swarm = fleet.swarm(options=",rest=off")
     for guest in swarm.guests:  # a guest that waits for its grant does not answer there
         guest.hold()
         monitors(guest)

@@ -94,6 +94,7 @@ class Engine:
         self.agenda = Agenda()
         captures = captures or {}
         self.wires = {link.name: Wire(link, plan.seed, self.agenda, captures.get(link.name)) for link in plan.links}
+        self._wires_by_device = {device.name: self.wires[device.link] for device in plan.devices}
         self._connect_switches()
         self.routers = tuple(self._router(router) for router in plan.routers)
         self.nodes = {
@@ -212,7 +213,7 @@ class Engine:
         return self.wires[link]
 
     def _wire_of(self, device: str) -> Wire:
-        return self.wires[self.plan.device(device).link]
+        return self._wires_by_device[device]
 
     def _connect_switches(self) -> None:
         blocked = looping_links(self.plan)

@@ -18,8 +18,9 @@ is seen later happened at that time or later; so a stop REACTION_NS after it is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from heapq import heappop, heappush
+from operator import attrgetter
+from typing import NamedTuple
 
 from swarmrig.model.scenario import REACTION_NS
 from swarmrig.net.engine import Engine
@@ -27,17 +28,21 @@ from swarmrig.net.link import Agenda
 from swarmrig.timebase.distance import Distances
 
 NEVER = 1 << 62
+FOREVER = NEVER + 1
 QUANTUM_NS = 1_000_000_000
 """The longest that a guest may be busy without a sign of life."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """Permission for a guest to live up to `horizon_ns`, with all its inputs before that, in order."""
 
     guest: int
     horizon_ns: int
-    inputs: tuple[tuple[int, bytes], ...]
+    inputs: list[tuple[int, bytes]]
+
+
+_BASE = attrgetter("base_ns")
+_RUNNING = attrgetter("running")
 
 
 class CausalityError(AssertionError):
@@ -47,9 +52,10 @@ class CausalityError(AssertionError):
 class _Guest:
     """What is known of one guest. `base_ns` is the earliest time at which it can act."""
 
-    __slots__ = ("base_ns", "device", "gone", "horizon_ns", "inbox", "now_ns", "running", "sequence")
+    __slots__ = ("base_ns", "device", "gone", "horizon_ns", "inbox", "index", "now_ns", "running", "sequence")
 
-    def __init__(self, device: str, inbox: Agenda) -> None:
+    def __init__(self, index: int, device: str, inbox: Agenda) -> None:
+        self.index = index
         self.device = device
         self.inbox = inbox
         self.now_ns = 0
@@ -73,16 +79,19 @@ class Coordinator:
         grain_ns: int = 1,
         quantum_ns: int = QUANTUM_NS,
         reaction_ns: int = REACTION_NS,
+        at_once: int = 1 << 30,
     ) -> None:
         """`inboxes`: device and the agenda that collects its arrivals (see Engine), one per guest. A guest stops at the
-        first instruction at or after its horizon; `grain_ns` is the longest that an instruction takes."""
+        first instruction at or after its horizon; `grain_ns` is the longest that an instruction takes. Up to `at_once`
+        guests run at a time."""
         self._engine = engine
-        self._guests = [_Guest(device, inbox) for device, inbox in inboxes]
+        self._guests = [_Guest(index, *inbox) for index, inbox in enumerate(inboxes)]
         self._distances = distances
         self._end_ns = end_ns
         self._grain_ns = grain_ns
         self._quantum_ns = quantum_ns
         self._reaction_ns = reaction_ns
+        self._at_once = at_once
         self._barrier_ns = end_ns
         self.watching = False
         """Somebody waits to see something: whenever that is, REACTION_NS later nobody may have passed."""
@@ -170,33 +179,49 @@ class Coordinator:
         guest.now_ns = guest.base_ns = guest.horizon_ns = t_ns
 
     def grants(self) -> list[Grant]:
-        """Let everybody go who has something to do; after `settle`."""
+        """Let those go who have something to do, whoever can act first before the others; after `settle`.
+
+        Not more at a time than can run: who waits for a core may as well wait here, where the horizon still moves.
+        """
+        barrier_ns = self._barrier_ns
+        limit_ns = min(barrier_ns, self.floor_ns + self._reaction_ns) if self.watching else barrier_ns
+        ahead = sorted(self._guests, key=_BASE)
+        reach_ns = self._reach_ns(ahead[0])
+        running = sum(map(_RUNNING, ahead))
         granted = []
-        limit_ns = min(self._barrier_ns, self.floor_ns + self._reaction_ns) if self.watching else self._barrier_ns
-        for index, guest in enumerate(self._guests):
-            if guest.running or guest.now_ns >= self._barrier_ns:
+        for guest in ahead:
+            if guest.base_ns >= reach_ns or running >= self._at_once:
+                break
+            if guest.running or guest.now_ns >= barrier_ns:
                 continue
-            horizon_ns = min(self._bound(index), limit_ns, guest.base_ns + self._quantum_ns)
-            idle_to_barrier = horizon_ns == self._barrier_ns and guest.base_ns >= horizon_ns
+            horizon_ns = min(self._bound(guest, ahead), limit_ns, guest.base_ns + self._quantum_ns)
+            idle_to_barrier = horizon_ns == barrier_ns and guest.base_ns >= horizon_ns
             if horizon_ns > guest.now_ns and (guest.base_ns < horizon_ns or idle_to_barrier):
-                granted.append(self._grant(index, guest, horizon_ns))
+                granted.append(self._grant(guest, horizon_ns))
+                running += 1
         return granted
 
-    def _grant(self, index: int, guest: _Guest, horizon_ns: int) -> Grant:
+    def _reach_ns(self, first: _Guest) -> int:
+        """Whoever acts at this time or later has to wait for the guest that can act first."""
+        reach_ns = first.base_ns + self._distances.farthest[first.index]
+        return reach_ns if reach_ns < self._barrier_ns else FOREVER
+
+    @staticmethod
+    def _grant(guest: _Guest, horizon_ns: int) -> Grant:
         heap, inputs = guest.inbox.heap, []
         while heap and heap[0][0] < horizon_ns:
             due, _, _, frame = heappop(heap)
             inputs.append((due, frame))
         guest.running = True
         guest.horizon_ns = horizon_ns
-        return Grant(index, horizon_ns, tuple(inputs))
+        return Grant(guest.index, horizon_ns, inputs)
 
     def settle(self) -> None:
         """Advance the network through everything that no guest can precede any more. What it does meanwhile may move
         the barrier."""
         engine, sends, guests = self._engine, self._sends, self._guests
         while True:
-            floor = min(guest.base_ns for guest in guests)
+            floor = min(map(_BASE, guests))
             due = engine.next_ns()
             if due is not None and due <= floor and due < self._barrier_ns and (not sends or due <= sends[0][0]):
                 engine.advance_one()
@@ -206,7 +231,9 @@ class Coordinator:
             else:
                 break
             for guest in guests:
-                self._heed_inbox(guest)
+                heap = guest.inbox.heap
+                if heap and heap[0][0] < (guest.horizon_ns if guest.running else guest.base_ns):
+                    self._heed_inbox(guest)
         for guest in guests:
             if guest.gone:
                 _discard(guest.inbox, min(floor, self._barrier_ns))
@@ -223,16 +250,23 @@ class Coordinator:
         if not guest.running and due < guest.base_ns:
             guest.base_ns = due
 
-    def _bound(self, index: int) -> int:
-        """The earliest time at which anything not yet known could reach the guest."""
-        distances = self._distances
-        bound = NEVER
-        for other, guest in enumerate(self._guests):
-            bound = min(bound, guest.base_ns + distances.between(other, index))
-        if self._sends:
-            bound = min(bound, self._sends[0][0] + distances.least_to(index))
+    def _bound(self, guest: _Guest, ahead: list[_Guest]) -> int:
+        """The earliest time at which anything not yet known could reach the guest. `ahead`: all guests, in the order
+        in which they can act."""
+        distances, index = self._distances, guest.index
+        ways, least = distances.to[index], distances.least_to[index]
         due = self._engine.next_ns()
-        return bound if due is None else min(bound, due + distances.from_network(index))
+        bound = NEVER if due is None else due + distances.from_network[index]
+        if self._sends:
+            bound = min(bound, self._sends[0][0] + least)
+        for other in ahead:
+            earliest = other.base_ns
+            if earliest + least >= bound:
+                break
+            earliest += ways[other.index]
+            if earliest < bound:
+                bound = earliest
+        return bound
 
 
 def _discard(inbox: Agenda, before_ns: int) -> None:

@@ -37,25 +37,17 @@ class Distances:
                 (_to(ways, guest, other) + delay + _to(ways, other, guest) for other, delay in others), default=FAR
             )
 
-        self._between = [
-            [echo(one) if one == other else _to(ways, one, other) for other in guests] for one in guests
-        ]  # fmt: skip
+        self.to = [[echo(one) if one == other else _to(ways, other, one) for other in guests] for one in guests]
+        """By receiver, then by sender."""
+        self.least_to = [min(row) for row in self.to]
+        """By receiver, from whichever guest is nearest."""
+        self.farthest = [max(row[index] for row in self.to) for index in range(len(guests))]
+        """By sender, to whichever guest is farthest."""
         # Also from where guests are: frames may be put into the network there without them.
-        self._from_network = [
+        self.from_network = [
             min((_to(ways, start, guest) for start in ways if start != guest), default=FAR) for guest in guests
         ]
-        self._least_to = [min(row[index] for row in self._between) for index in range(len(guests))]
-
-    def between(self, sender: int, receiver: int) -> int:
-        return self._between[sender][receiver]
-
-    def least_to(self, receiver: int) -> int:
-        """From whichever guest is nearest."""
-        return self._least_to[receiver]
-
-    def from_network(self, receiver: int) -> int:
-        """From wherever in the network is nearest."""
-        return self._from_network[receiver]
+        """By receiver, from wherever in the network is nearest."""
 
 
 def _to(ways: dict[str, dict[str, int]], start: str, end: str) -> int:
