@@ -69,7 +69,7 @@ def test_stages_come_in_order_and_proof_has_evidence():
     (result,) = [fault.result() for fault in made.faults]
     assert result.judgement.outcome is Outcome.PASS
     assert [str(evidence) for evidence in result.judgement.evidence] == ["net/x.pcapng#7 (observed)"]
-    assert {"stage": "observed", "t_ns": 42} in made.faults[0].as_json()["stages"]
+    assert (FaultStage.OBSERVED, 42) in made.faults[0].record().stages
 
 
 def test_a_fault_that_nobody_saw_fails():
