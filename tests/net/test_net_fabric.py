@@ -449,3 +449,47 @@ def test_what_is_no_message(data: bytes, message: str) -> None:
 def test_a_message_that_is_too_long_is_not_sent() -> None:
     with pytest.raises(ControlError, match="too long"):
         encode({"x": "x" * MAX_MESSAGE})
+
+
+async def test_frames_are_injected_read_back_and_dropped_into_a_black_hole(network: Any, tmp_path: Path) -> None:
+    plan = star()
+    extra = ethernet(LEAF_MAC, HUB_MAC, b"extra")
+    async with network(plan) as fabric:
+        with take(fabric, "leaf") as leaf:
+            t_ns = await fabric.inject_frames("hub--leaf", "hub.switch", [(0, extra), (0, extra)])
+            assert t_ns > 0
+            assert [leaf.recv(2048) for _ in range(2)] == [extra, extra]
+            recorded = await fabric.recorded_frames("hub--leaf", "hub.switch", 0)
+            assert recorded == [(t_ns, extra)] * 2
+            assert await fabric.recorded_frames("hub--leaf", "leaf", 0) == []
+            assert await fabric.recorded_frames("hub--leaf", "hub.switch", t_ns + 1) == []
+            later = await fabric.set_filter("hub--leaf", f"eth.src == {HUB_MAC}", layer="x")
+            await fabric.inject_frames("hub--leaf", "hub.switch", [(0, extra)])
+            await fabric.set_filter("hub--leaf", None, layer="x")
+            await fabric.settle()
+            assert later >= t_ns
+    frames = FrameTail(plan, tmp_path / "net").poll()
+    assert [(frame.fate, frame.note) for frame in frames] == [
+        (Fate.DELIVERED, "injected"), (Fate.DELIVERED, "injected"), (Fate.BLACKHOLE, "drop: blackhole; injected")
+    ]  # fmt: skip
+
+
+async def test_more_frames_than_a_message_holds(network: Any) -> None:
+    frames = [(0, ethernet(LEAF_MAC, HUB_MAC, bytes(1400)))] * 2000
+    async with network(star()) as fabric:
+        await fabric.inject_frames("hub--leaf", "hub.switch", frames)
+        await fabric.settle()
+        counters = (await fabric.statistics())["links"]["hub--leaf"]
+        assert counters["forward"]["frames"] == 2000
+
+
+async def test_wrong_injections_are_answered(network: Any) -> None:
+    async with network(star()) as fabric:
+        with pytest.raises(ValueError, match="the ends of the link hub--leaf are"):
+            await fabric.inject_frames("hub--leaf", "hub", [(0, ethernet(LEAF_MAC, HUB_MAC))])
+        with pytest.raises(ValueError, match="no frame to inject"):
+            await fabric.inject_frames("hub--leaf", "leaf", [])
+        with pytest.raises(ValueError, match="expected a field"):
+            await fabric.set_filter("hub--leaf", "")
+        with pytest.raises(ValueError, match="need a layer"):
+            await fabric.set_link("hub--leaf", {"loss": 1.0}, frames=3)

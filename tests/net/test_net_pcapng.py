@@ -208,3 +208,37 @@ def test_the_tail_names_a_damaged_capture(tmp_path: Path) -> None:
 def test_every_fate_is_recognised(fate: Fate) -> None:
     assert fate_of(f"{fate.value}: details; duplicated") is fate
     assert fate_of("something else") is Fate.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("resolution", "stamp", "t_ns"),
+    [(None, 1_234_567, 1_234_567_000), (3, 1_234, 1_234_000_000), (9, 77, 77), (0x80 | 10, 1536, 1_500_000_000)],
+)
+def test_other_programs_count_time_in_other_units(
+    tmp_path: Path, resolution: int | None, stamp: int, t_ns: int
+) -> None:
+    data = written(tmp_path / "own.pcapng", [(stamp, 0, TCP, None)])
+    said = bytes((9, 0, 1, 0, 9, 0, 0, 0))
+    assert data.count(said) == 2
+    # Option 0x7777 is nobody's, so it says nothing.
+    data = data.replace(said, b"\x77\x77\x01\x00\x00\x00\x00\x00" if resolution is None else said[:4]
+                        + bytes((resolution, 0, 0, 0)))  # fmt: skip
+    (packet,) = PcapngReader().feed(data)
+    assert (packet.t_ns, packet.data) == (t_ns, TCP)
+
+
+def test_what_wireshark_tools_write_is_read(tmp_path: Path) -> None:
+    text = "2026-01-01T00:00:00.250 0000 " + " ".join(f"{byte:02x}" for byte in TCP) + "\n"
+    made = tmp_path / "made.pcapng"
+    command = ["text2pcap", "-q", "-F", "pcapng", "-t", "ISO", "-", str(made)]
+    subprocess.run(command, input=text, text=True, capture_output=True, check=True)
+    (packet,) = PcapngReader().feed(made.read_bytes())
+    assert packet.data == TCP
+    assert packet.t_ns % 10**9 == 250_000_000
+
+
+def test_what_is_not_ethernet_is_refused(tmp_path: Path) -> None:
+    data = written(tmp_path / "own.pcapng", [])
+    at = data.index(b"\x01\x00\x00\x00", 28)
+    with pytest.raises(PcapngError, match="link type 113"):
+        PcapngReader().feed(data[: at + 8] + b"\x71\x00" + data[at + 10 :])

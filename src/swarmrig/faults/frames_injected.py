@@ -187,7 +187,7 @@ class Inject(Injection):
             return bytes.fromhex(str(params["hex"]))
         if params["udp"] is not None:
             return make_datagram(DatagramParams.model_construct(**params["udp"]), hop, scenario, network)
-        frames, wanted = read_capture(Path(params["file"])), params["packet"]
+        frames, wanted = read_capture(Path(params["file"])), int(params["packet"])
         if wanted > len(frames):
             raise ValueError(f"{params['file']} has {len(frames)} frames, so there is no packet {wanted}")
         return frames[wanted - 1][1]
@@ -232,7 +232,9 @@ class Replay(Injection):
     def resolve(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
         params, hop = ReplayParams.model_construct(**spec.params), cls.over(spec, scenario, network)
         if params.file is not None:
-            what = f"{len(_matching(read_capture(Path(params.file)), params.filter))} frames of {params.file}"
+            what = (
+                f"{len(_matching(read_capture(Path(params.file), hop.sender), params.filter))} frames of {params.file}"
+            )
         elif not network.link(hop.link).capture:
             raise ValueError(f"nothing records what enters {hop.link}")
         else:
@@ -250,7 +252,7 @@ class Replay(Injection):
 
     async def _recorded(self, params: ReplayParams) -> TimedFrames:
         if params.file is not None:
-            return read_capture(Path(params.file))
+            return read_capture(Path(params.file), self.hop.sender)
         since_ns = self.context.now_ns() - (params.last or 0)
         return await self.context.links.recorded_frames(self.hop.link, self.hop.sender, since_ns)
 

@@ -121,14 +121,19 @@ def _mac_of_ip(network: NetworkPlan, address: str) -> str:
     return found
 
 
-def read_capture(path: Path) -> list[tuple[int, bytes]]:
-    """The frames of a pcapng file with their times (ns). ValueError when it cannot be read, or has none."""
+def read_capture(path: Path, sender: str | None = None) -> list[tuple[int, bytes]]:
+    """The frames of a pcapng file with their times (ns); if it has an interface `sender`, those that it sent.
+    ValueError when it cannot be read, or has none."""
+    reader = PcapngReader()
     try:
-        packets = PcapngReader().feed(path.read_bytes())
+        packets = reader.feed(path.read_bytes())
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except PcapngError as error:
         raise ValueError(f"{path} is no capture in the pcapng format: {error}") from error
+    if sender in reader.interfaces:
+        own = reader.interfaces.index(sender)
+        packets = [packet for packet in packets if packet.interface == own and not packet.inbound]
     frames = [(packet.t_ns, packet.data) for packet in packets if MIN_FRAME <= len(packet.data) <= MAX_FRAME]
     if not frames:
         raise ValueError(f"{path} has no frame")

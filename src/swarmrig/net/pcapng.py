@@ -2,7 +2,8 @@
 
 Format: PCAP Next Generation Capture File Format (draft-ietf-opsawg-pcapng): one section, little endian, an interface
 per end of the link with its name and nanosecond resolution, one Enhanced Packet Block per frame with its direction
-and, unless the frame was plainly delivered, a comment. The reader reads what the writer writes, also while it grows.
+and, unless the frame was plainly delivered, a comment. The reader reads what the writer writes, also while it grows,
+and what other programs capture on Ethernet on a little-endian machine, in whatever resolution.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _ETHERNET = 1
 _SNAP_LENGTH = 262_144
 _OPT_END, _OPT_COMMENT, _IF_NAME, _EPB_FLAGS, _IF_TSRESOL = 0, 1, 2, 2, 9
 _NANOSECONDS = 9
+_NS_PER_S = 10**9
 _BLOCK_HEAD = struct.Struct("<II")
 _SECTION_BODY = struct.Struct("<IHHq")
 _INTERFACE_BODY = struct.Struct("<HHI")
@@ -114,6 +116,8 @@ class PcapngReader:
 
     def __init__(self) -> None:
         self.interfaces: list[str] = []
+        self._ticks: list[int | None] = []
+        """Of each interface, time stamps in a second; None: they are nanoseconds."""
         self._rest = b""
         self._count = 0
         self._started = False
@@ -158,8 +162,9 @@ class PcapngReader:
     def _interface(self, body: bytes) -> None:
         link_type, _, _ = _INTERFACE_BODY.unpack_from(body)
         options = _options(body[_INTERFACE_BODY.size :])
-        if link_type != _ETHERNET or options.get(_IF_TSRESOL) != bytes((_NANOSECONDS,)):
-            raise PcapngError("expected Ethernet interfaces with nanosecond timestamps")
+        if link_type != _ETHERNET:
+            raise PcapngError(f"expected Ethernet interfaces, not those of link type {link_type}")
+        self._ticks.append(_ticks_per_s(options.get(_IF_TSRESOL, b"")))
         self.interfaces.append(options.get(_IF_NAME, b"").decode("utf-8", "replace"))
 
     def _packet(self, body: bytes) -> Packet:
@@ -169,12 +174,23 @@ class PcapngReader:
             raise PcapngError(f"packet of {captured} bytes on interface {interface}")
         options = _options(body[end + (-captured & 3) :])
         comment = options.get(_OPT_COMMENT)
+        t_ns = high << 32 | low
+        if (ticks := self._ticks[interface]) is not None:
+            t_ns = t_ns * _NS_PER_S // ticks
         (flags,) = _U32.unpack_from(options.get(_EPB_FLAGS, bytes(4)))
         self._count += 1
         return Packet(
-            self._count, high << 32 | low, interface, body[_PACKET_BODY.size : end],
+            self._count, t_ns, interface, body[_PACKET_BODY.size : end],
             None if comment is None else comment.decode("utf-8", "replace"), flags & 3 == INBOUND,
         )  # fmt: skip
+
+
+def _ticks_per_s(option: bytes) -> int | None:
+    """What if_tsresol says: a power of ten or, with the highest bit, of two; without it, microseconds."""
+    exponent = option[0] if option else 6
+    if exponent == _NANOSECONDS:
+        return None
+    return 1 << (exponent & 0x7F) if exponent & 0x80 else 10**exponent
 
 
 def _options(data: bytes) -> dict[int, bytes]:
