@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from swarmrig.cli.output import counted, harmless, say
+import anyio
+import click
+
+from swarmrig.cli.failures import describe_failure
+from swarmrig.cli.output import colours_wanted, counted, harmless, say, say_json_line
+from swarmrig.cli.signals import interruption
+from swarmrig.errors import SwarmrigError
+from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED, Outcome
 from swarmrig.reports.write import write_document
+from swarmrig.suites.conduct import FinishedSuite, SuiteOptions, now_text, run_suite
+from swarmrig.suites.directory import SuiteDirectory, SuiteRun, begin_directory, reopen_directory
+from swarmrig.suites.load import load_suite, load_suite_text
 from swarmrig.suites.manifest import read_manifest
 from swarmrig.suites.media import MEDIA_FAULTS
+from swarmrig.suites.plan import SuitePlan
+from swarmrig.suites.references import check_overrides
 from swarmrig.suites.summary import (
     RunFacts,
+    ScenarioVerdict,
     differences,
     judge_row,
     repetitions_in,
@@ -32,13 +47,152 @@ def summarize_manifest(manifest: Path, output: Path, mode: str, facts: RunFacts,
     document = summarize(verdicts, suite, mode, facts, repetitions=repetitions)
     write_document(output, summary_text(document))
     for verdict in verdicts:
-        status = "PASS" if verdict.passed else "FAIL"
-        say(f"{status:<13} {harmless(verdict.row.scenario_id)}: {harmless(verdict.reason)}")
+        say(_verdict_line(verdict))
     for difference in differences(verdicts, suite.scenarios, repetitions):
         _warn(difference)
     passed = document["counts"]["pass"]
     say(f"{passed} of {counted(len(verdicts), 'scenario')} passed, mode {mode}: {output}")
     return int(document["recommended_exit_code"])
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteManner:
+    """How to run a suite, as the command line says it."""
+
+    output_dir: Path
+    mode: str | None = None
+    repetitions: int | None = None
+    jobs: int | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    as_json: bool = False
+
+
+def run_file(file: Path, manner: SuiteManner) -> int:
+    """Run a suite file from its beginning; returns the exit code."""
+    with _told_as_json(manner.as_json):
+        plan = load_suite(file)
+        mode = manner.mode or next(iter(plan.suite.modes))
+        plan.suite.thresholds(mode)
+        check_overrides(plan, manner.variables)
+        begun = SuiteRun(
+            file=str(file),
+            here=str(plan.here),
+            mode=mode,
+            started_at=now_text(),
+            repetitions=manner.repetitions or plan.repetitions,
+            variables=dict(manner.variables),
+        )
+        directory = begin_directory(manner.output_dir, plan.suite.name, plan.text, begun)
+        return _run(plan, directory, manner)
+
+
+def go_on(path: Path, manner: SuiteManner) -> int:
+    """Run what an interrupted run of a suite has left undone; returns the exit code."""
+    with _told_as_json(manner.as_json):
+        directory = reopen_directory(path)
+        begun = directory.run
+        plan = load_suite_text(directory.text, begun.file, Path(begun.here))
+        return _run(plan, directory, manner)
+
+
+def validate_files(files: tuple[Path, ...]) -> int:
+    """Say of every suite file whether it can be run; returns the exit code."""
+    from swarmrig.cli.failures import EXIT_BROKEN, report_failure
+
+    code = 0
+    for file in files:
+        try:
+            plan = load_suite(file)
+        except SwarmrigError as error:
+            code = report_failure(error) or EXIT_BROKEN
+            continue
+        what = f"{counted(len(plan.scenarios), 'scenario')}, {counted(len(plan.suite.modes), 'mode')}"
+        say(f"{file}: ok: {plan.suite.name}, {what}")
+    return code
+
+
+def _run(plan: SuitePlan, directory: SuiteDirectory, manner: SuiteManner) -> int:
+    finished = anyio.run(_watched, plan, directory, manner)
+    verdict = Outcome.PASS if finished.summary["all_pass"] else Outcome.FAIL
+    if manner.as_json:
+        say_json_line({"kind": "result", "directory": str(directory.path), "summary": finished.summary})
+    else:
+        _tell(plan, directory, finished, verdict)
+    return EXIT_INTERRUPTED if finished.interrupted else EXIT_CODES[verdict]
+
+
+async def _watched(plan: SuitePlan, directory: SuiteDirectory, manner: SuiteManner) -> FinishedSuite:
+    observer = _JsonLines() if manner.as_json else _Lines(directory.run.repetitions)
+    finished: FinishedSuite | None = None
+    with anyio.CancelScope() as hurry:
+        async with interruption(hurry) as interrupt:
+            options = SuiteOptions(jobs=manner.jobs, observer=observer, interrupt=interrupt)
+            finished = await run_suite(plan, directory, options)
+    if finished is None:
+        raise KeyboardInterrupt
+    return finished
+
+
+def _tell(plan: SuitePlan, directory: SuiteDirectory, finished: FinishedSuite, verdict: Outcome) -> None:
+    for difference in finished.differences:
+        say(f"{'FAIL':<13} {harmless(difference)}")
+    counts = finished.summary["counts"]
+    interrupted = ", interrupted" if finished.interrupted else ""
+    say("")
+    say(
+        f"{plan.suite.name}: {verdict.value}, {counts['pass']} of {counted(counts['total'], 'run')} passed "
+        f"(mode {directory.run.mode}{interrupted})"
+    )
+    if finished.interrupted:
+        say(f"go on with: swarmrig suite run --resume {directory.path}")
+    say(f"summary: {directory.path}/summary.json")
+
+
+class _Lines:
+    """A line for each verdict."""
+
+    def __init__(self, repetitions: int) -> None:
+        self._repeated = repetitions > 1
+
+    def on_start(self, scenario_id: str, repetition: int) -> None: ...
+
+    def on_verdict(self, verdict: ScenarioVerdict, repetition: int) -> None:
+        say(_verdict_line(verdict, f" #{repetition}" if self._repeated else ""))
+
+    def on_warning(self, text: str) -> None:
+        _warn(text)
+
+
+class _JsonLines:
+    """A line of JSON for everything that happens."""
+
+    def on_start(self, scenario_id: str, repetition: int) -> None:
+        say_json_line({"kind": "scenario.started", "scenario": scenario_id, "repetition": repetition})
+
+    def on_verdict(self, verdict: ScenarioVerdict, repetition: int) -> None:
+        say_json_line({"kind": "scenario.ended", "repetition": repetition, "verdict": verdict.as_json()})
+
+    def on_warning(self, text: str) -> None:
+        say_json_line({"kind": "warning", "message": text})
+
+
+@contextmanager
+def _told_as_json(wanted: bool) -> Iterator[None]:
+    """Whoever reads JSON hears of an error as JSON, too."""
+    try:
+        yield
+    except BaseException as error:
+        if wanted:
+            say_json_line({"kind": "error", "errors": describe_failure(error)})
+        raise
+
+
+def _verdict_line(verdict: ScenarioVerdict, which: str = "") -> str:
+    outcome = Outcome.PASS if verdict.passed else Outcome.FAIL
+    word = f"{outcome.value:<13}"
+    if colours_wanted(sys.stdout):
+        word = click.style(word, fg="green" if verdict.passed else "red", bold=not verdict.passed)
+    return f"{word} {harmless(verdict.row.scenario_id)}{which}: {harmless(verdict.reason)}"
 
 
 def _warn(text: str) -> None:

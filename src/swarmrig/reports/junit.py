@@ -32,11 +32,17 @@ def junit(record: RunRecord) -> str:
         suite.add_testcase(_nothing_checked(record, strict))
     for number, failure in enumerate(record.failures, start=1):
         suite.add_testcase(_rig_failure(record, number, failure))
+    # Checks judge one run together, so the time belongs to the suite and not to its cases.
+    return document_text(suite, time_s=record.run_ns / NS_PER_S)
+
+
+def document_text(suite: TestSuite, *, time_s: float | None = None) -> str:
+    """The document of one suite, with its statistics; `time_s` in place of the sum of its cases."""
     document = JUnitXml("swarmrig")
     document.append(suite)
     document.update_statistics()
-    # Checks judge one run together, so the time belongs to the suite and not to its cases.
-    suite.time = document.time = round(record.run_ns / NS_PER_S, 3)
+    if time_s is not None:
+        suite.time = document.time = round(time_s, 3)
     body: bytes = document.tostring()
     return '<?xml version="1.0" encoding="utf-8"?>\n' + body.decode() + "\n"
 

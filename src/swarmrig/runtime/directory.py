@@ -26,13 +26,18 @@ class RunDirectory:
 
 
 def create_run_directory(output: Path, name: str, nodes: tuple[str, ...]) -> RunDirectory:
-    """Make the directory tree, mode 0700. Raises HostError when the place is not writable or full."""
+    """Make the directory tree of a scenario's run. Raises HostError when the place is not writable or full."""
+    return new_directory(output, name, ("net", "nodes", *(f"nodes/{node}" for node in nodes)))
+
+
+def new_directory(output: Path, name: str, below: tuple[str, ...]) -> RunDirectory:
+    """Make `<output>/<name>-<time>-<id>` and what belongs below it, mode 0700. Raises HostError."""
     run_id = secrets.token_hex(4)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = (output / f"{name}-{stamp}-{run_id}").absolute()
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for directory in (path, path / "net", path / "nodes", *(path / "nodes" / node for node in nodes)):
+        for directory in (path, *(path / each for each in below)):
             directory.mkdir(mode=0o700)
     except OSError as error:
         raise HostError(

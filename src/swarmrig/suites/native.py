@@ -92,6 +92,9 @@ class LimitEntry(Section):
     home: Identifier | None = Field(
         None, alias="in", description="The counters it belongs to. Default: all are looked at."
     )
+    title: Identifier | None = Field(
+        None, description="How summaries call the limit. Default: `<counter>_min`, `<counter>_max`."
+    )
 
 
 class ModeEntry(Section):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
+from swarmrig.errors import SwarmrigError
 from swarmrig.scenario.problems import Mark, Problems, suggest_or_list
 from swarmrig.scenario.tree import Table, Tree
 from swarmrig.suites.native import CounterEntry, SuiteFile
-from swarmrig.suites.plan import FAULTS, RIG
+from swarmrig.suites.plan import FAULTS, RIG, SuitePlan
 from swarmrig.suites.variables import BEFORE_ALL, BUILT_IN, names_in
 
 ALL = "all"
@@ -23,6 +24,17 @@ def check_references(file: SuiteFile, tree: Table, problems: Problems) -> None:
     _check_scenarios(file, tree, problems)
     _check_thresholds(file, tree, problems)
     _check_variables(file, tree, problems)
+
+
+def check_overrides(plan: SuitePlan, variables: Mapping[str, str]) -> None:
+    """Variables of the command line must be those of the file. Raises SwarmrigError."""
+    scenarios = (scenario.variables for scenario in plan.scenarios)
+    known = set(plan.variables).union(*scenarios, *plan.mode_variables.values())
+    for name in variables:
+        if name not in known:
+            raise SwarmrigError(
+                f"{plan.suite.name} has no variable {name!r}", hint=suggest_or_list(name, sorted(known))
+            )
 
 
 def place(tree: Table, *path: str) -> Mark:
