@@ -11,7 +11,7 @@ from swarmrig.api import CheckContext, NodePlan
 from swarmrig.errors import HostError, NodeError, Problem, ScenarioError
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import CheckSpec, FaultSpec, FramesSeen, NodeSpec, Scenario, SourceRef, TimeMode
-from swarmrig.model.triggers import healer_of, trigger_of
+from swarmrig.model.triggers import acting_order, healer_of, trigger_of
 from swarmrig.net.modes import Wires
 from swarmrig.net.topology import AGGREGATOR
 from swarmrig.plugins import Registry
@@ -127,7 +127,7 @@ def plan_wiring(
             problems.append(_problem(f"fault {spec.kind}: {error}", spec.source, None))
             continue
         problems.extend(_node_problems(spec, factory, scenario, nodes))
-    problems.extend(_overlaps(faults))
+    problems.extend(_overlaps(faults, scenario))
     for check in scenario.checks:
         factory = registry.check(check.name)
         try:
@@ -162,17 +162,21 @@ def _no_claims(spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> fro
     return frozenset()
 
 
-def _overlaps(faults: Sequence[PlannedFault]) -> list[Problem]:
-    """Faults that would be in force at one time and cannot be. Those whose time is not known yet are seen to then."""
-    specs = {fault.spec.id: fault.spec for fault in faults}
-    spans = [(fault, span) for fault in faults if fault.claims and (span := _span(fault.spec, specs)) is not None]
+def _overlaps(faults: Sequence[PlannedFault], scenario: Scenario) -> list[Problem]:
+    """Faults that would be in force at one time and cannot be, in the order in which they act. Those whose time is not
+    known yet are seen to when they are due."""
+    specs = {spec.id: spec for spec in scenario.faults}
+    claiming = {fault.spec.id: fault for fault in faults if fault.claims}
+    ordered = [claiming[spec.id] for spec in acting_order(scenario.faults) if spec.id in claiming]
+    spans = [(fault, span) for fault in ordered if (span := _span(fault.spec, specs)) is not None]
     problems = []
     for index, (fault, (start, end)) in enumerate(spans):
         for other, (other_start, other_end) in spans[:index]:
-            for claim in sorted(fault.claims & other.claims):
-                if start < other_end and other_start < end:
-                    message = f"fault {fault.spec.id} overlaps {other.spec.id} ({other.spec.source}): both {claim}"
-                    problems.append(_problem(message, fault.spec.source, None))
+            claimed = sorted(fault.claims & other.claims)
+            if claimed and start < other_end and other_start <= end:  # at one time, the other one acts first
+                message = f"fault {fault.spec.id} overlaps {other.spec.id} ({other.spec.source}): both {claimed[0]}"
+                problems.append(_problem(message, fault.spec.source, None))
+                break
     return problems
 
 
