@@ -145,6 +145,15 @@ anyway_option = option("--anyway", is_flag=True, help="Compare what can be compa
 _RUN_OPTIONS = (
     output_dir_option,
     option("--strict", is_flag=True, help="Count WARN as FAIL."),
+    option(
+        "--hang-timeout",
+        "hang_timeout_ns",
+        metavar="TIME",
+        callback=_duration,
+        default="30s",
+        show_default=True,
+        help="In virtual time: how long an emulator may give no sign of life, by this machine's clock.",
+    ),
     option("--skip-build", is_flag=True, help="Do not run the firmware build commands of the file."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON lines; the last one is the result."),
 )

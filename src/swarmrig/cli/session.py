@@ -35,6 +35,7 @@ class Manner:
     output_dir: Path
     as_json: bool
     strict: bool
+    hang_timeout_s: float
     skip_build: bool
     until_interrupted: bool = False
 
@@ -82,6 +83,7 @@ async def _watched(plan: RunPlan, manner: Manner, interrupt: anyio.Event) -> Fin
             interrupt=interrupt,
             until_interrupted=manner.until_interrupted,
             skip_build=manner.skip_build,
+            hang_timeout_s=manner.hang_timeout_s,
             strict=manner.strict,
         )
         return await run(plan, options)

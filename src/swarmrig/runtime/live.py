@@ -41,6 +41,8 @@ class LiveRun:
     hosted: HostedNodes
     observer: Observer
     interrupt: anyio.Event
+    hang_timeout_s: float
+    """How long an emulator in virtual time may give no sign of life."""
     duration_ns: int | None
     """None: until interrupted."""
     time: TimeMode
@@ -56,7 +58,11 @@ class LiveRun:
             tasks.start_soon(self._reach_end)
             if isinstance(self.clock, VirtualClock):
                 assert self.clock.network is not None
-                await self.clock.network.go(self.duration_ns or FOREVER_NS, waiters=len(self.schedule.faults) + 1)
+                await self.clock.network.go(
+                    self.duration_ns or FOREVER_NS,
+                    waiters=len(self.schedule.faults) + 1,
+                    patience_s=self.hang_timeout_s,
+                )
             while True:
                 with anyio.move_on_after(TICK_S):
                     await first_of(self.interrupt, self.fleet.ended, self._end_reached)

@@ -7,12 +7,15 @@ from pathlib import Path
 import click
 
 from swarmrig.cli.options import Choice, run_options, scenario_options
+from swarmrig.model.units import NS_PER_S
 
 
 @click.command("run")
 @scenario_options
 @run_options
-def command(choice: Choice, output_dir: Path, strict: bool, skip_build: bool, as_json: bool) -> int:
+def command(
+    choice: Choice, output_dir: Path, strict: bool, hang_timeout_ns: int, skip_build: bool, as_json: bool
+) -> int:
     """Run a preset or a scenario file and judge it.
 
     Boots every node, wires the network, injects the faults, judges what was seen and leaves a directory with
@@ -23,4 +26,7 @@ def command(choice: Choice, output_dir: Path, strict: bool, skip_build: bool, as
     """
     from swarmrig.cli.session import Manner, run_choice
 
-    return run_choice(choice, Manner(output_dir, as_json=as_json, strict=strict, skip_build=skip_build))
+    manner = Manner(
+        output_dir, as_json=as_json, strict=strict, hang_timeout_s=hang_timeout_ns / NS_PER_S, skip_build=skip_build
+    )
+    return run_choice(choice, manner)
