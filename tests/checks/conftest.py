@@ -1,11 +1,14 @@
 """A swarm on paper: builds the facts of a run with the real wire formats and the real network plan."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from swarmrig.api import CheckContext, NodePlan
+from swarmrig.checks.metrics import Meter
 from swarmrig.model.facts import ConsoleLine, Fact, FaultChange, FaultStage, Frame, NodeChange, NodeState
 from swarmrig.model.network import Fate
 from swarmrig.model.scenario import (
@@ -86,12 +89,14 @@ class Swarm:
     # frames
 
     def send(self, sender: str, payload: bytes, t: int, *, to: str | None = None, link: str | None = None,
-             fate: Fate = Fate.DELIVERED, delivered: bool | None = None) -> Frame:  # fmt: skip
-        """A datagram that enters `link` (default: the sender's own) at `t`; `to` is a device or a group."""
+             fate: Fate = Fate.DELIVERED, delivered: bool | None = None,
+             source: str | None = None) -> Frame:  # fmt: skip
+        """A datagram that enters `link` (default: the sender's own) at `t`; `to` is a device or a group, `source` the
+        device whose address it bears (default: the sender's own)."""
         network = self.context.network
         devices = {device.name: device for device in network.devices}
         target = to or (self.hub if sender != self.hub else "aggregator")
-        source = devices[sender] if sender in devices else devices["s1"]
+        source = devices[source or (sender if sender in devices else "s1")]
         dst_ip = devices[target].ip if target in devices else target
         dst_mac = devices[target].mac if target in devices else multicast_mac(target)
         segment = Udp(PORT, PORT, payload).pack(source.ip, dst_ip)
@@ -126,7 +131,7 @@ class Swarm:
         link = self.context.network.link(self.context.network.device(self.hub).link)
         forwarder = link.b if link.a == self.hub else link.a
         return self.send(forwarder, self.csi_payload(node, seq), t, to=options.pop("to", self.hub), link=link.name,
-                         **options)  # fmt: skip
+                         source=node, **options)  # fmt: skip
 
     def stream(self, node: str, start: int, end: int, *, every: int = SUPERFRAME, first_seq: int = 0) -> None:
         for seq, t in enumerate(range(start, end, every), start=first_seq):
@@ -175,6 +180,41 @@ def swarm():
 def swarm_of():
     """make_swarm itself."""
     return make_swarm
+
+
+def _write_former(swarm: Swarm, directory: Path, until: int = 20 * S, **changes) -> Path:
+    """The results.json of a run in which these were the facts, as far as comparisons read it."""
+    meter = Meter(swarm.context)
+    for fact in swarm.facts:
+        meter.observe(fact)
+    scenario = swarm.context.scenario
+    document = {
+        "format": 1,
+        "run": {
+            "id": "former01",
+            "name": scenario.name,
+            "topology": scenario.network.topology,
+            "network": scenario.network.mode,
+            "time": scenario.time,
+            "seed": scenario.seed,
+            "planned_s": scenario.duration_ns / S,
+            "interrupted": False,
+        },
+        "verdict": "PASS",
+        "nodes": [{"id": node.id, "role": node.role} for node in scenario.nodes],
+        "faults": [{"id": fault.id} for fault in scenario.faults],
+        "metrics": meter.values(until),
+    }
+    document["run"] |= changes.pop("run", {})
+    path = directory / "results.json"
+    path.write_text(json.dumps(document | changes))
+    return path
+
+
+@pytest.fixture
+def write_former():
+    """write_former(swarm, directory): makes a former run of a swarm's facts."""
+    return _write_former
 
 
 def _assert_judged(judgement: Judgement | None, outcome: Outcome, *words: str) -> Judgement:

@@ -22,26 +22,31 @@ PARAMS = {
     "exit": {"node": "s1"},
     "fall_detected_by_node": {"node": 2},
     "frames": {"filter": "udp", "count": {"min": 2}},
+    "metric": {"name": "nodes.s*.sent", "min": 100},
+    "latency": {"p95": "10ms", "p99": "20ms"},
+    "counter": {"console": r"TDM slot=(\d+)", "max": 9},
+    "survives": {"fault": "cut", "nodes": ["coord", "s2"]},
+    "degrades_gracefully": {"at_least": 0.4},
 }
 BUILT_IN = [
     name for name in REGISTRY.names("checks") if REGISTRY.points["swarmrig.checks"][name].value.startswith("swarmrig.")
 ]
 
 
-def make(name, context):
+def make(name, context, **more):
     check = REGISTRY.check(name)
-    return check(context, **check.params_model.model_validate(PARAMS.get(name, {})).model_dump())
+    return check(context, **check.params_model.model_validate({**PARAMS.get(name, {}), **more}).model_dump())
 
 
-def outcome_of(name, context, facts, now=20 * S):
-    check = make(name, context)
+def outcome_of(name, context, facts, now=20 * S, **more):
+    check = make(name, context, **more)
     for fact in facts:
         check.observe(fact)
     return check.judge(now, final=True)
 
 
 def test_all_are_there():
-    assert len(BUILT_IN) == 13
+    assert len(BUILT_IN) == 21
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -88,24 +93,24 @@ def test_bare_names_mean_ten(name, field):
 
 def a_run(swarm_of):
     """A whole run of a healthy swarm with one healed cut, by source."""
-    fault = FaultSpec("cut-1", "cut", 10 * S, 5 * S, {"between": ("coord", "s1")})
+    fault = FaultSpec("cut-1", "cut", 10 * S, 3 * S, {"between": ("coord", "s1")})
     swarm = swarm_of(faults=(fault,))
     swarm.started()
     swarm.booted()
     for node in swarm.ids:
         swarm.line(node, f"I (2) tdm: TDM slot={swarm.number(node)} of 3")
     for superframe in range(400):
-        swarm.deaf = {"s1"} if 10 * S <= superframe * 50 * MS < 15 * S else set()
+        swarm.deaf = {"s1"} if 10 * S <= superframe * 50 * MS < 13 * S else set()
         swarm.beacon(superframe * 50 * MS, superframe)
         for node in swarm.ids:
             slot_ns = (50 * swarm.number(node) * MS + 12 * MS) // 3
             t = superframe * 50 * MS + slot_ns
-            down = node == "s1" and 10 * S < t < 15 * S
+            down = node == "s1" and 10 * S < t < 13 * S
             swarm.csi(node, t, superframe, fate=Fate.DOWN if down else Fate.DELIVERED)
             if node != "coord" and not down:
                 swarm.arrival(node, t + 5 * MS, superframe)
-    swarm.fault(FaultStage.INJECTED, 10 * S)
-    swarm.fault(FaultStage.HEALED, 15 * S)
+    for stage, t in zip(FaultStage, (10 * S, 10 * S + 40 * MS, 13 * S, 13 * S + 40 * MS), strict=False):
+        swarm.fault(stage, t)
     swarm.line("coord", "I (90) coord: first frame from node_id=1")
     swarm.line("coord", "I (95) coord: first frame from node_id=2")
     swarm.line("s2", "W (7000) edge: fall detected node_id=2 accel=17000")
@@ -134,15 +139,26 @@ def shuffled_by_source(facts, chance):
     return merged
 
 
+@pytest.fixture
+def more_params(swarm_of, write_former, tmp_path):
+    """What a check needs besides PARAMS: a former run, to be compared with."""
+
+    def more(name):
+        swarm = a_run(swarm_of)
+        return {"run": str(write_former(swarm, tmp_path))} if name == "compared_to" else {}
+
+    return more
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_the_order_among_sources_does_not_matter(swarm_of, name):
-    swarm = a_run(swarm_of)
-    expected = outcome_of(name, swarm.context, swarm.facts)
+def test_the_order_among_sources_does_not_matter(swarm_of, name, more_params):
+    swarm, more = a_run(swarm_of), more_params(name)
+    expected = outcome_of(name, swarm.context, swarm.facts, **more)
     assert expected.outcome is (Outcome.FATAL if name == "no_crashes" else Outcome.PASS)
     assert expected.evidence
     chance = random.Random(name)
     for _ in range(4):
-        assert outcome_of(name, swarm.context, shuffled_by_source(swarm.facts, chance)) == expected
+        assert outcome_of(name, swarm.context, shuffled_by_source(swarm.facts, chance), **more) == expected
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, StrictFloat, StrictInt, field_validator
 
 from swarmrig.api import CheckContext
 from swarmrig.checks.former_run import FormerRun
@@ -59,7 +59,7 @@ class ComparedToParams(Params):
     bare: ClassVar[str | None] = "run"
     run: str | None = None
     """A run directory or its results.json, relative to the scenario file. `--baseline` names it too."""
-    metrics: dict[str, Tolerated] = Field(default=dict(DEFAULT_METRICS), min_length=1)
+    metrics: dict[str, str | StrictInt | StrictFloat] = Field(default=dict(DEFAULT_METRICS), min_length=1)
     """By metric (`*` for any characters between dots): the tolerance, as a share of the former value (`10%`) or as an
     amount (`2ms`, `5`)."""
 

@@ -192,10 +192,13 @@ class Meter:
         return self._on_link(self._context.network.device(owner).link, f"{node.rate.count} CSI frames of {owner}")
 
     def _of_journey(self, node: str, journeys: Journeys) -> Evidence | None:
-        link, slowest = journeys.target.device.link, journeys.by_node[node].slowest
-        if slowest is None:
+        journey, link = journeys.by_node[node], journeys.target.device.link
+        if journey.slowest is not None:
+            return self._context.capture(link, journey.slowest.arrived.number, f"the slowest CSI frame of {node}")
+        if journey.latest is None:
             return self._on_link(link, f"no CSI frame of {node} up to here")
-        return self._context.capture(link, slowest.arrived.number, f"the slowest CSI frame of {node}")
+        own = self._context.network.device(node).link
+        return self._context.capture(own, journey.latest.number, f"the last of {journey.sent}, none arrived")
 
     def _on_link(self, link: str, note: str) -> Evidence | None:
         meter = self._links.get(link)

@@ -45,7 +45,8 @@ class _Life:
         self.stopped_ns: int | None = None
 
     def observe_line(self, line: ConsoleLine) -> None:
-        self.line = line
+        if self.line is None or line.t_ns >= self.line.t_ns:
+            self.line = line
         if is_crash(line.text):
             _keep(self.crashes, line)
         elif is_boot_marker(line.text):
