@@ -40,8 +40,8 @@ class Links:
         self.times = list(times)
         self.calls = []
 
-    async def set_link(self, link, changes, *, direction=None):
-        self.calls.append((link, dict(changes), direction))
+    async def set_link(self, link, changes, *, layer):
+        self.calls.append((link, dict(changes), layer))
         return self.times.pop(0)
 
 
@@ -96,7 +96,7 @@ def test_the_whole_life_of_a_cut(rig):
         ProofStatus.PROVED,
         f"net/{LINK}.pcapng#{down} was dropped, net/{LINK}.pcapng#{up} crossed after healing",
     )
-    assert rig.links.calls == [(LINK, {"up": False}, None), (LINK, {"up": True}, None)]
+    assert rig.links.calls == [(LINK, {"up": False}, "cut-1"), (LINK, {}, "cut-1")]
     assert rig.stages == [
         (FaultStage.INJECTED, CUT + 1000),
         (FaultStage.OBSERVED, CUT + S),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +77,25 @@ def _parameters(model: type[BaseModel]) -> Iterator[Parameter]:
     known = {name: value for name, value in defaults.items() if value is not PydanticUndefined}
     shown = model.model_construct(**known).model_dump(mode="json", warnings=False)
     for name, field in model.model_fields.items():
-        yield Parameter(name, field.is_required(), shown.get(name), field.description or "")
+        described = field.description or _attribute_docs(model).get(name, "")
+        yield Parameter(name, field.is_required(), shown.get(name), described)
+
+
+@cache
+def _attribute_docs(model: type[BaseModel]) -> dict[str, str]:
+    """What the texts behind the fields of a class say; "" of a class whose source is not there."""
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
+        try:
+            [definition] = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        except (OSError, SyntaxError, ValueError):
+            continue
+        body = definition.body if isinstance(definition, ast.ClassDef) else []
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                value = text.value.value if isinstance(text.value, ast.Constant) else ""
+                found[field.target.id] = " ".join(str(value).split())
+    return found
 
 
 def kind_lines(kinds: Sequence[Kind]) -> Iterator[str]:

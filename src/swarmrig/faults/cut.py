@@ -66,10 +66,14 @@ class Cut(ObservedFault):
         return frozenset({f"take the link {cls.target(spec, scenario, network)} down"})
 
     async def inject(self) -> None:
-        self.injected(await self.context.links.set_link(self.what, {"up": False}), link=self.what)
+        self.injected(await self._set({"up": False}), link=self.what)
 
     async def heal(self) -> None:
-        self.healed(await self.context.links.set_link(self.what, {"up": True}), link=self.what)
+        self.healed(await self._set({}), link=self.what)
+
+    async def _set(self, changes: dict[str, bool]) -> int:
+        """In a layer of its own: what else has happened to the link stays as it is."""
+        return await self.context.links.set_link(self.what, changes, layer=self.spec.id)
 
     def shows_effect(self, fact: Fact) -> bool:
         return isinstance(fact, Frame) and fact.link == self.what and fact.fate is Fate.DOWN
