@@ -32,8 +32,10 @@ class CorruptFrameParams(Params):
     """The node, and how many of its frames."""
 
     bare: ClassVar[str | None] = "node"
-    node: Name = Field(description="The node whose frames are damaged.")
-    frames: int = Field(default=1, ge=1, le=1000, strict=True, description="How many, from the next on.")
+    node: Name
+    """The node whose frames are damaged."""
+    frames: int = Field(default=1, ge=1, le=1000, strict=True)
+    """How many, from the next on."""
 
 
 class CorruptFrame(ObservedFault):

@@ -133,12 +133,18 @@ class Injection:
 class InjectParams(LinkParams):
     """The link (frames enter at the node named first and travel to the other), the frame, how many of it and when."""
 
-    hex: str | None = Field(default=None, description="The frame in hex digits, without checksum (FCS).")
-    udp: DatagramParams | None = Field(default=None, description="A datagram: src, dst, port, and text or hex.")
-    file: str | None = Field(default=None, description="A pcapng file that has the frame.")
-    packet: int = Field(default=1, ge=1, strict=True, description="Which of the file's frames, counted from 1.")
-    count: int = Field(default=1, ge=1, le=MOST_FRAMES, strict=True, description="How many times it is injected.")
-    every: DurationNs = Field(default=10_000_000, description="From one to the next.")
+    hex: str | None = None
+    """The frame in hex digits, without checksum (FCS)."""
+    udp: DatagramParams | None = None
+    """A datagram: src, dst, port, and text or hex."""
+    file: str | None = None
+    """A pcapng file that has the frame."""
+    packet: int = Field(default=1, ge=1, strict=True)
+    """Which of the file's frames, counted from 1."""
+    count: int = Field(default=1, ge=1, le=MOST_FRAMES, strict=True)
+    """How many times it is injected."""
+    every: DurationNs = 10_000_000
+    """From one to the next."""
 
     @field_validator("hex")
     @classmethod
@@ -196,9 +202,12 @@ class Inject(Injection):
 class ReplayParams(LinkParams):
     """The link (frames enter at the node named first), and which frames: of the last while, or of a file."""
 
-    last: DurationNs | None = Field(default=None, description="What entered there in so long a time before.")
-    file: str | None = Field(default=None, description="A pcapng file.")
-    filter: str | None = Field(default=None, description="Of these, the frames that match.")
+    last: DurationNs | None = None
+    """What entered there in so long a time before."""
+    file: str | None = None
+    """A pcapng file."""
+    filter: str | None = None
+    """Of these, the frames that match."""
 
     @field_validator("filter")
     @classmethod
@@ -261,9 +270,11 @@ class RingFloodParams(Params):
     """The node, how many frames, and in what time."""
 
     bare: ClassVar[str | None] = "node"
-    node: Name = Field(description="The node that is flooded.")
+    node: Name
+    """The node that is flooded."""
     frames: int = Field(default=1000, ge=2, le=MOST_FRAMES, strict=True)
-    within: DurationNs = Field(default=100_000_000, description="From the first to the last frame.")
+    within: DurationNs = 100_000_000
+    """From the first to the last frame."""
 
 
 class RingFlood(Injection):

@@ -14,7 +14,7 @@ from swarmrig.model.scenario import Scenario
 from swarmrig.net.link import MAX_FRAME, MIN_FRAME
 from swarmrig.net.pcapng import PcapngError, PcapngReader
 from swarmrig.wire.ethernet import BROADCAST, Ethernet, EtherType
-from swarmrig.wire.ipv4 import Ipv4, Protocol, is_multicast, multicast_mac
+from swarmrig.wire.ipv4 import Ipv4, Protocol, ip_to_bytes, is_multicast, multicast_mac
 from swarmrig.wire.udp import Udp
 
 EPHEMERAL_PORT = 49_152
@@ -24,12 +24,17 @@ LIMITED_BROADCAST = "255.255.255.255"
 class DatagramParams(Params):
     """A UDP datagram, addressed by the names of nodes."""
 
-    src: Name = Field(description="The node that it seems to come from, or an address.")
-    dst: Name = Field(description="The node that it goes to, or an address.")
+    src: Name
+    """The node that it seems to come from, or an address."""
+    dst: Name
+    """The node that it goes to, or an address."""
     sport: int = Field(default=EPHEMERAL_PORT, ge=0, le=0xFFFF, strict=True)
-    port: int = Field(ge=1, le=0xFFFF, strict=True, description="The port that it goes to.")
-    text: str | None = Field(default=None, description="What it carries, as text.")
-    hex: str | None = Field(default=None, description="What it carries, in hex digits.")
+    port: int = Field(ge=1, le=0xFFFF, strict=True)
+    """The port that it goes to."""
+    text: str | None = None
+    """What it carries, as text."""
+    hex: str | None = None
+    """What it carries, in hex digits."""
 
     @field_validator("hex")
     @classmethod
@@ -93,7 +98,10 @@ def make_datagram(
 def _address(name: Name, scenario: Scenario, network: NetworkPlan) -> str:
     wanted = node_id(scenario, name)
     found = next((device.ip for device in network.devices if device.name == wanted), wanted)
-    Ipv4(found, found, Protocol.UDP, b"").pack()
+    try:
+        ip_to_bytes(found)
+    except ValueError:
+        raise ValueError(f"{wanted!r} is neither a node nor an IPv4 address") from None
     return found
 
 

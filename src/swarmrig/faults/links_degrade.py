@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from swarmrig.api import FaultContext, Proof, ProofStatus
-from swarmrig.api.params import DurationNs, Params
+from swarmrig.api.params import DurationNs, Params, Share
 from swarmrig.faults.links_meters import ChanceMeter, Change, Decision, Meter, Phase, TransitMeter
-from swarmrig.faults.links_place import DirectedParams, LinkPlace, Share, how_long, place_of
+from swarmrig.faults.links_place import DirectedParams, LinkPlace, how_long, place_of
 from swarmrig.faults.observation import ObservedFault, evidence_data
 from swarmrig.model.facts import Fact, FaultStage, Frame
 from swarmrig.model.network import NetworkPlan
@@ -45,15 +45,24 @@ class BurstParams(Params):
 class DegradeParams(DirectedParams):
     """The link, and what is different while the fault lasts."""
 
-    latency: DurationNs | None = Field(default=None, description="How long every frame takes.")
-    jitter: DurationNs | None = Field(default=None, description="Added delay, uniform between 0 and this.")
-    loss: Share | None = Field(default=None, description="The share of frames that are lost.")
-    burst: BurstParams | None = Field(default=None, description="Frames that are lost in bursts.")
-    duplicate: Share | None = Field(default=None, description="The share of frames that arrive twice.")
-    reorder: Share | None = Field(default=None, description="The share of frames that overtake those before them.")
-    corrupt: Share | None = Field(default=None, description="The share of frames of which a bit is flipped.")
-    rate: RateBps | None = Field(default=None, description="How many bits a second pass.")
-    queue: SizeBytes | None = Field(default=None, description="Bytes that may wait for the rate.")
+    latency: DurationNs | None = None
+    """How long every frame takes."""
+    jitter: DurationNs | None = None
+    """Added delay, uniform between 0 and this."""
+    loss: Share | None = None
+    """The share of frames that are lost."""
+    burst: BurstParams | None = None
+    """Frames that are lost in bursts."""
+    duplicate: Share | None = None
+    """The share of frames that arrive twice."""
+    reorder: Share | None = None
+    """The share of frames that overtake those before them."""
+    corrupt: Share | None = None
+    """The share of frames of which a bit is flipped."""
+    rate: RateBps | None = None
+    """How many bits a second pass."""
+    queue: SizeBytes | None = None
+    """Bytes that may wait for the rate."""
 
     @model_validator(mode="after")
     def _something(self) -> DegradeParams:
@@ -197,7 +206,8 @@ class Degrade(ObservedFault):
 class ShareParams(DirectedParams):
     """The link, and the share of its frames."""
 
-    share: Share = Field(description="How many of the frames.")
+    share: Share
+    """How many of the frames."""
 
     @model_validator(mode="after")
     def _some(self) -> ShareParams:

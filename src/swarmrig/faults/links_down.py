@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from swarmrig.api import FaultContext, Proof, ProofStatus
-from swarmrig.api.params import DurationNs, Params
-from swarmrig.faults.links_place import LinkParams, Name, Share, how_long, node_id, place_of
+from swarmrig.api.params import DurationNs, Params, Share
+from swarmrig.faults.links_place import LinkParams, Name, how_long, node_id, place_of
 from swarmrig.faults.observation import ObservedFault, evidence_data, pointer
 from swarmrig.model.facts import Fact, FaultStage, Frame
 from swarmrig.model.network import Fate, NetworkPlan
@@ -29,7 +29,8 @@ class WifiKillParams(Params):
     """The node whose radio dies."""
 
     bare: ClassVar[str | None] = "node"
-    node: Name = Field(description="The node that loses its links.")
+    node: Name
+    """The node that loses its links."""
 
 
 class WifiKill(ObservedFault):
@@ -102,8 +103,10 @@ class WifiKill(ObservedFault):
 class FlapParams(LinkParams):
     """The link, and how it comes and goes."""
 
-    period: DurationNs = Field(default=NS_PER_S, description="From one fall to the next.")
-    down: Share = Field(default=0.5, description="The share of each period in which the link is down.")
+    period: DurationNs = NS_PER_S
+    """From one fall to the next."""
+    down: Share = 0.5
+    """The share of each period in which the link is down."""
 
     @model_validator(mode="after")
     def _both(self) -> FlapParams:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from swarmrig.api import FaultContext
 from swarmrig.api.params import Params
@@ -19,7 +19,8 @@ from swarmrig.wire.filter import compile_filter
 class BlackholeParams(DirectedParams):
     """The link, or a direction of it, and which frames vanish there."""
 
-    filter: str = Field(description="Frames that match vanish, for example `udp.dport == 5005`.")
+    filter: str
+    """Frames that match vanish, for example `udp.dport == 5005`."""
 
     @field_validator("filter")
     @classmethod

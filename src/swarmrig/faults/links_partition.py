@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from swarmrig.api import FaultContext, Proof, ProofStatus
 from swarmrig.api.params import Params
@@ -21,9 +21,8 @@ class PartitionParams(Params):
     """Who is parted from whom."""
 
     bare: ClassVar[str | None] = "sets"
-    sets: tuple[tuple[Name, ...], ...] = Field(
-        description="Two or more lists of nodes; `aggregator` may be in one of them. Who is in none talks to all."
-    )
+    sets: tuple[tuple[Name, ...], ...]
+    """Two or more lists of nodes; `aggregator` may be in one of them. Who is in none talks to all."""
 
     @field_validator("sets")
     @classmethod

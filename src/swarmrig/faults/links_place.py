@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import Field, field_validator
 
 from swarmrig.api.params import Params
 from swarmrig.model.network import Impairment, LinkPlan, NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
-from swarmrig.model.units import format_duration, parse_ratio
+from swarmrig.model.units import format_duration
 from swarmrig.net.topology import link_between, site_of
 
 Name = str | int
 """A node by id or number, or another place: `lan`, `aggregator`."""
-Share = Annotated[
-    float,
-    BeforeValidator(parse_ratio),
-    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}],
-                    "examples": ["10%", 0.1]}),
-]  # fmt: skip
-"""`10%` or 0.1."""
 
 
 class LinkParams(Params):
     """The link between two nodes."""
 
-    between: tuple[Name, Name] = Field(description="The two nodes (or a node and `lan` or `aggregator`) that it joins.")
+    between: tuple[Name, Name]
+    """The two nodes (or a node and `lan` or `aggregator`) that it joins."""
 
     @field_validator("between")
     @classmethod
@@ -40,7 +34,8 @@ class LinkParams(Params):
 class DirectedParams(LinkParams):
     """The link between two nodes, or one direction of it."""
 
-    one_way: bool = Field(default=False, strict=True, description="Only what the first sends to the second.")
+    one_way: bool = Field(default=False, strict=True)
+    """Only what the first sends to the second."""
 
 
 @dataclass(frozen=True, slots=True)
