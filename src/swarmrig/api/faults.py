@@ -112,8 +112,9 @@ class Fault(Protocol):
     state, a node's power): faults with a claim in common must not overlap. Static
     `examine(spec, scenario, plans: Mapping[str, NodePlan]) -> None` checks what it names of the planned nodes (an
     address, a symbol), which have the capabilities that it needs, and raises ValueError. Class attribute
-    `ends_nodes = True`: it ends nodes that it names by SIGKILL, which then is no failure of the run. `conclude()` is
-    called once, when all facts have been observed and before `proved` is asked for the last time.
+    `ends_nodes = True`: it ends nodes that it names by SIGKILL, which then is no failure of the run;
+    `changes_flash = True`: what their flash holds in the end is its business. `conclude()` is called once, when all
+    facts have been observed and before `proved` is asked for the last time.
     """
 
     params_model: ClassVar[Any]

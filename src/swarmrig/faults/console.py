@@ -72,8 +72,8 @@ class ConsoleStall(SilentFault):
     claim = "stall the console of {node}"
     needs: ClassVar[frozenset[str]] = frozenset({"HasConsole"})
     evidence: ClassVar[str] = (
-        "The console had lines before; none while nobody read it, which was longer than its longest silence before; "
-        "and what had been held up came afterwards."
+        "In as long a time before, the console had five lines or more; none while nobody read it; and what had been "
+        "held up came afterwards."
     )
     example: ClassVar[str] = "{at: 10s, console_stall: {node: a, for: 3s}, required: false}"
     effect_words = "was the last line before the stall"

@@ -141,18 +141,18 @@ class MemoryFault(NodeFault):
             return Proof(ProofStatus.FAILED, f"the memory of {self.what} was never touched")
         if not self._changed:
             return Proof(ProofStatus.INDETERMINATE, self._trouble)
-        message = f"{self._place} were {shown(self._old)} and read {shown(self._new)} afterwards"
+        message = _told(self._place, self._old, self._new)
         if self.params.says is not None and self._effect.found is None:
             return Proof(ProofStatus.INDETERMINATE, f"{message}, but {self.what} did not say /{self.params.says}/")
         if self._effect.found is not None:
             message = f"{message}; {pointer(self._effect.found)} {self.effect_words}"
         if self.healed_ns is None and self.spec.for_ns is not None:
-            return Proof(ProofStatus.INDETERMINATE, f"{message}, but were never put back")
+            return Proof(ProofStatus.INDETERMINATE, f"{message}, but was never put back")
         if self.healed_ns is None:
             return Proof(ProofStatus.PROVED, message)
         if not self._restored:
-            return Proof(ProofStatus.INDETERMINATE, f"{message}, and still did after healing")
-        return Proof(ProofStatus.PROVED, f"{message}, and were put back")
+            return Proof(ProofStatus.INDETERMINATE, f"{message}, and still was after healing")
+        return Proof(ProofStatus.PROVED, f"{message}, and was put back")
 
     async def _find(self) -> Stretch:
         params, memory = self.params, self.plan.memory
@@ -249,6 +249,14 @@ def _runs(old: bytes, new: bytes) -> list[tuple[int, int]]:
     starts = sorted(index for index in differing if index - 1 not in differing)
     ends = sorted(index + 1 for index in differing if index + 1 not in differing)
     return list(zip(starts, ends, strict=True))
+
+
+def _told(place: Stretch, old: bytes, new: bytes) -> str:
+    """The first of the changed bytes."""
+    start, end = _runs(old, new)[0]
+    end = min(end, start + SHOWN)
+    name = f"{place.address + start:#x} ({place.name}+{start})"
+    return f"{old[start:end].hex()} at {name} was {new[start:end].hex()} when read again"
 
 
 def _difference(place: Stretch, old: bytes, new: bytes, found: bytes) -> str:

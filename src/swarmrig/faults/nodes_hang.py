@@ -56,8 +56,8 @@ class Hang(SilentFault):
     verb = "hang"
     needs: ClassVar[frozenset[str]] = frozenset({"CanReset"})
     evidence: ClassVar[str] = (
-        "The node was heard before, by its console or its frames; not while it hung (but for what it answers to the "
-        "command), which was longer than its longest silence before; and again after the reset."
+        "In as long a time before, the node was heard five times or more, by its console or its frames; not while it "
+        "hung (but for what it answers to the command); and again after the reset."
     )
     example: ClassVar[str] = "{at: 10s, hang: {node: a, for: 3s}}"
     effect_words = "was the last of it before it hung"

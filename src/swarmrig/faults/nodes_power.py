@@ -10,6 +10,7 @@ from pydantic import Field
 from swarmrig.api import FaultContext, NodePlan, Proof, ProofStatus
 from swarmrig.api.params import DurationNs, Params
 from swarmrig.faults.nodes import BootParams, said
+from swarmrig.faults.observation import pointer
 from swarmrig.faults.silence import SilentFault
 from swarmrig.model.facts import Fact, FaultChange, FaultStage, NodeChange, NodeState
 from swarmrig.model.network import NetworkPlan
@@ -54,8 +55,8 @@ class PowerCycle(DarkFault):
 
     verb = "cut the power of"
     evidence: ClassVar[str] = (
-        "The node was heard before; not while it had no power, which was longer than its longest silence before; then "
-        "its console said that it boots."
+        "In as long a time before, the node was heard five times or more; not while it had no power; then its console "
+        "said that it boots."
     )
     example: ClassVar[str] = "{at: 10s, power_cycle: {node: a, for: 2s}}"
 
@@ -108,6 +109,11 @@ class Crash(DarkFault):
             raise ValueError(f"the restart after {format_duration(policy['after'])} is not within the run")
         return f"{text}, start it again after {format_duration(policy['after'])} (at most {policy['max']} times)"
 
+    @classmethod
+    def claims(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> frozenset[str]:
+        """The rest of the node's life, unless it is started again."""
+        return frozenset() if spec.params.get("restart") else super().claims(spec, scenario, network)
+
     @staticmethod
     def examine(spec: FaultSpec, scenario: Scenario, plans: Mapping[str, NodePlan]) -> None:
         """Starting again is more than every node that can be killed can do."""
@@ -144,8 +150,14 @@ class Crash(DarkFault):
     def shows_effect(self, fact: Fact) -> bool:
         return isinstance(fact, NodeChange) and fact.node == self.what and _was_killed(fact)
 
+    def _is_during_or_unhealed(self, t_ns: int) -> bool | None:
+        """In virtual time, the end of the process has the very time of the crash."""
+        return t_ns >= self.injected_ns if self.injected_ns is not None else None
+
     def proved(self) -> Proof:
         proof = super().proved()
+        if isinstance(self._effect.found, NodeChange) and proof.status is ProofStatus.PROVED:
+            return Proof(ProofStatus.PROVED, f"the process of {self.what} ended by SIGKILL ({pointer(self._effect.found)})")
         if proof.status is ProofStatus.PROVED and self._will_restart and self.healed_ns is None:
             return Proof(ProofStatus.INDETERMINATE, f"{proof.message}, but {self.what} was not started again")
         return proof

@@ -1,11 +1,11 @@
 """Faults that are proved by silence: a node that was heard, is not heard while they last, and is heard again.
 
-Silence alone is no evidence: a node may have nothing to say. So it must be longer than what the node is used to.
+Silence alone is no evidence: a node may have nothing to say. So it must have been heard often enough in as long a time
+before.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from typing import ClassVar
 
@@ -16,10 +16,10 @@ from swarmrig.model.facts import Fact, FaultStage
 from swarmrig.model.scenario import FaultSpec
 from swarmrig.model.units import format_duration
 
-REMEMBERED = 512
+REMEMBERED = 4096
 """Facts before the fault by which we know how often a node is heard."""
-FACTOR = 2
-"""Silence is remarkable when it is so many times longer than the longest pause before."""
+HEARD = 5
+"""Silence is remarkable when the node was heard so often in a stretch of the same length before."""
 GRACE_NS = 200_000_000
 """In real time, what a node did before may become known so much later."""
 
@@ -76,20 +76,17 @@ class SilentFault(NodeFault):
         if self.injected_ns is None or self._contrary.found is not None:
             return
         before = sorted((fact for fact in self._before if fact.t_ns <= self.injected_ns), key=lambda fact: fact.t_ns)
-        if len(before) < 2:
-            self._reason = f"{self.what} was hardly heard before: its silence means nothing"
-            return
-        usual = max(after.t_ns - fact.t_ns for fact, after in itertools.pairwise(before))
         lasted = (self.healed_ns if self.healed_ns is not None else self.now()) - self.injected_ns
-        if lasted - self.grace_ns < FACTOR * usual:
+        recent = [fact for fact in before if fact.t_ns > self.injected_ns - (lasted - self.grace_ns)]
+        if len(recent) < HEARD:
             self._reason = (
                 f"{self.what} was silent for {format_duration(lasted)}, which means nothing: "
-                f"it was {format_duration(usual)} before"
+                f"in as long a time before, it was heard {len(recent)} times"
             )
             return
-        self._effect.found = before[-1]
-        noticed = self.injected_ns + FACTOR * usual
-        self.context.emit(FaultStage.OBSERVED, {**evidence_data(before[-1]), "t_ns": noticed, "silent_ns": lasted})
+        self._effect.found = recent[-1]
+        noticed = 2 * self.injected_ns - recent[-HEARD].t_ns
+        self.context.emit(FaultStage.OBSERVED, {**evidence_data(recent[-1]), "t_ns": noticed, "silent_ns": lasted})
 
 
 class Pause(SilentFault):
@@ -102,8 +99,8 @@ class Pause(SilentFault):
     verb = "pause"
     needs: ClassVar[frozenset[str]] = frozenset({"CanPause"})
     evidence: ClassVar[str] = (
-        "The node was heard before, by its console or its frames; not while it was paused, which was longer than its "
-        "longest silence before; and again when it went on."
+        "In as long a time before, the node was heard five times or more, by its console or its frames; not while it "
+        "was paused; and again when it went on."
     )
     example: ClassVar[str] = "{at: 10s, pause: {node: a, for: 2s}}"
     effect_words = "was the last of it before the pause"

@@ -43,6 +43,7 @@ class Console:
         self._loop = asyncio.get_running_loop()
         self._resume: asyncio.TimerHandle | None = None
         self._closed = False
+        self._stalled = False
         self._typing = anyio.Lock()
 
     async def write(self, data: bytes) -> None:
@@ -74,7 +75,18 @@ class Console:
             self._sink(b"\n")
 
     def watch(self) -> None:
-        self._loop.add_reader(self._sock, self._on_readable)
+        if not self._stalled and not self._closed:
+            self._loop.add_reader(self._sock, self._on_readable)
+
+    def stall(self) -> None:
+        """Leave it unread: what the line can hold waits, and then the guest's UART does."""
+        self._stalled = True
+        self._pause()
+
+    def unstall(self) -> None:
+        """Read on, what has waited first."""
+        self._stalled = False
+        self.watch()
 
     def close(self) -> None:
         self._pause()

@@ -38,12 +38,8 @@ class Fleet:
         self._limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
         self._contexts: dict[str, LaunchContext] = {}
         self._may_exit = {str(check.spec.params.get("node")) for check in plan.checks if check.spec.name == "exit"}
-        self._may_be_killed = {
-            node.id
-            for fault in plan.faults
-            if getattr(fault.factory, "ends_nodes", False)
-            for node in nodes_named(fault.spec, plan.scenario)
-        }
+        self._may_be_killed = _touched_by(plan, "ends_nodes")
+        self._flash_changed = _touched_by(plan, "changes_flash")
         self._pending = len(plan.nodes)
         self._alive = len(plan.nodes)
         self._stop_leaves = anyio.Event()
@@ -99,11 +95,12 @@ class Fleet:
         self._stop_hubs.set()
 
     def read_back(self) -> list[str]:
-        """What the nodes' storage holds differently from what was provisioned; nodes have ended."""
+        """What the nodes' storage holds differently from what was provisioned; nodes have ended. Not asked of those
+        whose storage a fault was to change."""
         return [
             f"{plan.spec.id}: {difference}"
             for plan in self._plan.nodes
-            if plan.spec.id in self._contexts
+            if plan.spec.id in self._contexts and plan.spec.id not in self._flash_changed
             for difference in self._plan.backends[plan.spec.kind].read_back(plan, self._contexts[plan.spec.id])
         ]
 
@@ -161,6 +158,12 @@ class Fleet:
         if plan.spec.id not in self._may_exit and not wanted:
             self._recorder.failure(plan.spec.id, f"node {plan.spec.id} ended by itself: {status}\n{words}".rstrip())
         race.cancel()
+
+
+def _touched_by(plan: RunPlan, attribute: str) -> set[str]:
+    """The nodes named by faults whose class has this attribute set."""
+    faults = [fault for fault in plan.faults if getattr(fault.factory, attribute, False)]
+    return {node.id for fault in faults for node in nodes_named(fault.spec, plan.scenario)}
 
 
 @asynccontextmanager

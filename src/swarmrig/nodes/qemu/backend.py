@@ -122,6 +122,8 @@ def _port(forward: str | None, lockstep: Lockstep | None) -> PortKind:
 
 def _capabilities(setup: Setup, forward: str | None, lockstep: Lockstep | None) -> frozenset[str]:
     names = {"HasConsole", "CanPause", "CanReset", "CanKill"}
+    if lockstep is None:
+        names |= {"CanStallConsole", "CanStarve"}
     if forward is None:  # QEMU's own NAT is part of the emulator, and goes with it
         names.add("CanPowerCycle")
     if lockstep is not None or setup.machine.memory_access:

@@ -118,7 +118,7 @@ class WithPower(EmulatorNode):
 
 
 class QemuNode(EmulatorNode):
-    """HasConsole, CanPause, CanReset beside what every emulator can; in real time."""
+    """HasConsole, CanStallConsole, CanPause, CanStarve, CanReset beside what every emulator can; in real time."""
 
     halts_on_reboot = False
     """See `Machine`."""
@@ -140,6 +140,19 @@ class QemuNode(EmulatorNode):
 
     async def write_console(self, data: bytes) -> None:
         await self._console.write(data)
+
+    def stall_console(self) -> None:
+        self._console.stall()
+
+    def unstall_console(self) -> None:
+        self._console.unstall()
+
+    def take_cpu(self) -> None:
+        """Stop the emulator's process: the guest's clocks follow this machine's, and go on."""
+        self.emulator.process.send_signal(signal.SIGSTOP)
+
+    def give_cpu(self) -> None:
+        self.emulator.process.send_signal(signal.SIGCONT)
 
     async def pause(self) -> None:
         """Stop the virtual CPUs and the virtual clock."""
