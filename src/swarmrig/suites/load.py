@@ -37,10 +37,9 @@ def load_suite_text(text: str, file: str, here: Path) -> SuitePlan:
         seen = "another mapping" if isinstance(tree, Table) else describe(tree)
         raise ScenarioError([Mark(file, 1, 1).problem(f"expected a mapping with `suite: 1`, seen {seen}")])
     found = checked(SuiteFile, tree, problems)
-    if found is not None:
-        check_references(found, tree, problems)
-    problems.raise_any()
+    problems.raise_any()  # what a wrong section names would be missed elsewhere
     assert found is not None
+    check_references(found, tree, problems)
     return _plan(found, tree, text, here, Path(file).name.split(".")[0], problems)
 
 
@@ -82,7 +81,7 @@ def _scenario(scenario_id: str, entry: ScenarioEntry, here: Path) -> ScenarioPla
         id=scenario_id,
         name=entry.name or scenario_id,
         variables=_texts(entry.variables),
-        faults=tuple(map(_fault, entry.faults)),
+        faults=tuple(_fault(each) for each in entry.faults if each.pause or each.kill),
         exits=entry.exits,
         run=run,
         overrides=tuple((path, as_text(value)) for path, value in entry.overrides.items()),

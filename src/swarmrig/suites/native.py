@@ -7,20 +7,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from swarmrig.scenario.native import Section
 from swarmrig.scenario.quantities import Command, DurationNs, FilePath, Integer, Name, Seed, Switch, Text
+from swarmrig.suites.values import is_number
 
 FORMAT_VERSION = 1
 MAX_REPETITIONS = 10_000
 DEFAULT_TIMEOUT_NS = 60_000_000_000
 IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 
+
+def _number(value: Any) -> Any:
+    if not is_number(value):
+        raise ValueError("expected a number")
+    return value
+
+
 Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 ScenarioId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
 Variable = str | int | float | bool
-Number = int | float
+Number = Annotated[int | float, BeforeValidator(_number)]
 
 
 class ProcessEntry(Section):

@@ -59,11 +59,12 @@ class _ProcessRun:
         self._outcome = Outcome(exits={process.name: _NEVER for process in plan.processes})
         self._shape = plan.suite.shape_of(scenario.id)
         self._waited_for = {process.name for process in plan.processes if not process.background}
+        self._limit = anyio.move_on_after(plan.timeout_ns / NS_PER_S)
         self._decided = anyio.Event()
         self._failed = anyio.Event()
 
     async def conduct(self) -> Outcome:
-        with anyio.move_on_after(self._plan.timeout_ns / NS_PER_S) as limit:
+        with self._limit:
             async with anyio.create_task_group() as tasks:
                 for process in self._plan.processes:
                     tasks.start_soon(self._run, process)
@@ -72,7 +73,7 @@ class _ProcessRun:
                 tasks.start_soon(self._give_up)
                 await self._decided.wait()
                 tasks.cancel_scope.cancel()
-        if limit.cancelled_caught:
+        if self._limit.cancelled_caught:
             late = ", ".join(sorted(self._waited_for))
             self._outcome.notes.append(f"{late}: no end within {self._plan.timeout_ns / NS_PER_S:g} s")
         for name, text in self._plan.artifacts.items():
@@ -108,7 +109,8 @@ class _ProcessRun:
         assert code is not None
         stopped = process.background and self._decided.is_set()
         self._outcome.exits[process.name] = 0 if stopped and code == -15 else code
-        self._waited_for.discard(process.name)
+        if not self._limit.cancel_called:
+            self._waited_for.discard(process.name)
         if not stopped and not self._shape.is_right(process.name, code):
             self._failed.set()
         if not self._waited_for:

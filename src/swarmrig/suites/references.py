@@ -154,11 +154,10 @@ def _check_variables(file: SuiteFile, tree: Table, problems: Problems) -> None:
 def _texts(file: SuiteFile) -> Iterator[tuple[tuple[str, ...], list[str], set[str]]]:
     """Where variables may stand: the place, the texts there, what patterns of processes before have caught."""
     for name, entry in file.processes.items():
-        caught: set[str] = set()
-        for other in before(file, name):
-            with suppress(re.error):  # reported elsewhere
-                caught |= set(re.compile(file.processes[other].ready or "").groupindex)
-        yield ("processes", name), [*entry.command, *entry.env.values()], caught
+        with suppress(re.error):  # told where the pattern stands; what it would have caught is not known
+            patterns = [re.compile(file.processes[other].ready or "") for other in before(file, name)]
+            caught = {group for pattern in patterns for group in pattern.groupindex}
+            yield ("processes", name), [*entry.command, *entry.env.values()], caught
     for name, text in file.artifacts.items():
         yield ("artifacts", name), [text], set()
     if file.build is not None:
