@@ -90,7 +90,7 @@ class Swarm:
 
     def send(self, sender: str, payload: bytes, t: int, *, to: str | None = None, link: str | None = None,
              fate: Fate = Fate.DELIVERED, delivered: bool | None = None,
-             source: str | None = None) -> Frame:  # fmt: skip
+             source: str | None = None, note: str = "") -> Frame:  # fmt: skip
         """A datagram that enters `link` (default: the sender's own) at `t`; `to` is a device or a group, `source` the
         device whose address it bears (default: the sender's own)."""
         network = self.context.network
@@ -104,7 +104,7 @@ class Swarm:
         data = Ethernet(dst_mac, source.mac, EtherType.IPV4, packet).pack()
         wire = link or source.link
         arrives = not (fate.modelled_drop or fate is Fate.OVERRUN) if delivered is None else delivered
-        return self.add(Frame(t, wire, sender, self.next(f"net/{wire}"), data, fate, arrives))
+        return self.add(Frame(t, wire, sender, self.next(f"net/{wire}"), data, fate, arrives, note))
 
     def csi(self, node: str, t: int, seq: int, **where) -> Frame:
         return self.send(where.pop("sender", node), self.csi_payload(node, seq), t, **where)

@@ -62,3 +62,8 @@ def test_no_such_node(swarm, judged):
 def test_wrong_numbers(value):
     with pytest.raises(ValidationError):
         FallParams(node=value)
+
+
+def test_vitals_that_a_fault_injects_are_not_the_nodes(swarm, judged):
+    swarm.vitals("s2", S, FLAG_FALL, note="injected")
+    judged(swarm.judge(FallDetectedByNode, node=2), Outcome.INCONCLUSIVE)

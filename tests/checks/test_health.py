@@ -4,7 +4,7 @@ import pytest
 
 from swarmrig.checks.health import NoCrashes, NoHeapErrors
 from swarmrig.model.facts import NodeState
-from swarmrig.model.scenario import CheckSpec
+from swarmrig.model.scenario import CheckSpec, FaultSpec
 from swarmrig.model.verdict import Outcome
 
 S = 1_000_000_000
@@ -118,3 +118,13 @@ def test_evidence_is_a_handful_on_a_console_full_of_panics(swarm_of, judged):
     judgement = judged(swarm.judge(NoCrashes), Outcome.FATAL, "and 36 more")
     assert len(judgement.evidence) <= 8
     assert len(judgement.message) < 1000
+
+
+def test_a_node_that_a_fault_kills_has_not_crashed(swarm_of, judged):
+    swarm = swarm_of(faults=(FaultSpec("crash-1", "crash", 5 * S, None, {"node": 1}),))
+    swarm.started()
+    swarm.booted()
+    swarm.exited("s1", signal=9)
+    judged(swarm.judge(NoCrashes), Outcome.PASS)
+    swarm.exited("s2", signal=9)
+    judged(swarm.judge(NoCrashes), Outcome.FATAL, "s2 ended by itself (signal 9)")

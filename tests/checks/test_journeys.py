@@ -73,6 +73,12 @@ def test_a_forged_frame_is_nobodys(swarm, travelled):
     assert travelled(swarm, node="s2").sent == 0
 
 
+def test_a_frame_that_a_fault_injects_is_not_the_senders(swarm, travelled):
+    swarm.csi("s1", S, 7, note="injected")
+    swarm.csi("s1", S, 8, fate=Fate.LOSS, note="drop: loss; injected")
+    assert travelled(swarm).sent == 0
+
+
 def test_a_restarted_sender_uses_its_numbers_again(swarm, travelled):
     swarm.stream("s1", 0, S)
     swarm.stream("s1", 10 * S, 11 * S)

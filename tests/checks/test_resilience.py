@@ -133,6 +133,13 @@ def test_what_another_fault_heals_counts_from_there(shaken, judged):
     judged(swarm.judge(RecoversWithin, node="s1"), Outcome.PASS, "0.105 s")
 
 
+def test_what_heals_by_itself_counts_from_there(shaken, judged):
+    swarm = shaken(spec("crash-1", "crash", for_ns=None, node="s1"))
+    happened(swarm, fault="crash-1")
+    interrupted(swarm)
+    judged(swarm.judge(RecoversWithin, node="s1"), Outcome.PASS, "0.105 s")
+
+
 def test_every_occurrence_counts(shaken, judged):
     swarm = shaken(spec("blink"), spec("blink.2", at=20 * S, for_ns=S), spec("other", at=25 * S, for_ns=S))
     happened(swarm, fault="blink")

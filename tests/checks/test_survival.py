@@ -47,6 +47,12 @@ def test_a_frame_is_a_sign_of_life(run, judged):
     assert frame.number in {item.frame for item in judgement.evidence}
 
 
+def test_a_frame_that_a_fault_injects_is_none(run, judged):
+    swarm = run(silent=("s1",))
+    swarm.csi("s1", 29 * S, 1, note="injected")
+    judged(swarm.judge(Survives, fault="f1", until=30 * S), Outcome.FAIL, "s1 was silent")
+
+
 def test_a_crash(run, judged):
     swarm = run()
     swarm.line("s2", "Guru Meditation Error: Core 0 panic'ed", 20 * S)

@@ -22,12 +22,16 @@ class Episode:
 
     def __init__(self, spec: FaultSpec, *, heals: bool) -> None:
         self.spec = spec
-        self.heals = heals
-        """False: it is over in an instant, or meant to stay."""
+        self._heals = heals
         self._stages: dict[FaultStage, int] = {}
 
     def observe(self, change: FaultChange) -> None:
         self._stages.setdefault(change.stage, change.t_ns)
+
+    @property
+    def heals(self) -> bool:
+        """False for what is over in an instant, or meant to stay. A fault may also heal by itself."""
+        return self._heals or self.healed_ns is not None
 
     @property
     def injected_ns(self) -> int | None:

@@ -9,7 +9,7 @@ from pydantic import Field
 from swarmrig.api import CheckContext
 from swarmrig.checks.params import Params
 from swarmrig.checks.patterns import reported_fall
-from swarmrig.checks.sightings import decoded, find_node
+from swarmrig.checks.sightings import decoded, find_node, is_injected
 from swarmrig.checks.tally import Tally
 from swarmrig.model.facts import ConsoleLine, Fact, Frame
 from swarmrig.model.verdict import Evidence, Judgement, Outcome
@@ -51,7 +51,7 @@ class FallDetectedByNode:
             self._observe_frame(fact)
 
     def _observe_frame(self, frame: Frame) -> None:
-        if not _VITALS_FRAME_MIN <= len(frame.data) <= _VITALS_FRAME_MAX:
+        if not _VITALS_FRAME_MIN <= len(frame.data) <= _VITALS_FRAME_MAX or is_injected(frame):
             return
         vitals = decoded(frame.data).vitals
         if vitals is not None and vitals.node == self._number:

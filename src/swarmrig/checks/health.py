@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from signal import SIGKILL
 from typing import Any, ClassVar
 
 from swarmrig.api import CheckContext
 from swarmrig.checks.params import NoParams, Params
 from swarmrig.checks.patterns import is_crash, is_memory_error
+from swarmrig.checks.sightings import find_node
 from swarmrig.checks.tally import Tally, listed
 from swarmrig.model.facts import ConsoleLine, Fact, NodeChange, NodeState
 from swarmrig.model.verdict import Evidence, Judgement, Outcome
@@ -155,9 +157,11 @@ def describe_exit(change: NodeChange) -> str:
 
 
 def _expected_exits(context: CheckContext) -> set[tuple[str, Any, Any]]:
-    """Ends that an `exit` check of the same scenario asks for: they are no crash."""
-    return {
+    """Ends that an `exit` check of the same scenario asks for, or that a fault brings about: they are no crash."""
+    asked = {
         (str(check.params.get("node")), check.params.get("code"), check.params.get("signal"))
         for check in context.scenario.checks
         if check.name == "exit"
     }
+    killed = (find_node(context, fault.params["node"]) for fault in context.scenario.faults if fault.kind == "crash")
+    return asked | {(node.id, None, int(SIGKILL)) for node in killed if node is not None}

@@ -9,6 +9,7 @@ from swarmrig.model.facts import Frame
 from swarmrig.model.network import Fate
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.model.units import NS_PER_S
+from swarmrig.net.link import INJECTED
 from swarmrig.wire import decode as _decode
 from swarmrig.wire.decode import Decoded
 
@@ -30,6 +31,11 @@ def decoded(data: bytes) -> Decoded:
     return _decode.decode(data)
 
 
+def is_injected(frame: Frame) -> bool:
+    """Was it put on the link by a fault? Then its sender is the one in whose name that was done."""
+    return frame.note.endswith(INJECTED)
+
+
 def find_node(context: CheckContext, name: str | int) -> NodeSpec | None:
     """A node by its id, else by its number; None when the scenario has no such node."""
     nodes = context.scenario.nodes
@@ -46,9 +52,9 @@ class OwnFrames:
 
     def sequence(self, frame: Frame) -> int | None:
         """The sequence number when the frame is CSI, sent by the very node that it names; else None. The second
-        record of a frame that its receiver did not take is no second frame."""
+        record of a frame that its receiver did not take is no second frame, and an injected one is not the node's."""
         number = self._numbers.get(frame.sender)
-        if number is None or frame.fate is Fate.OVERRUN:
+        if number is None or frame.fate is Fate.OVERRUN or is_injected(frame):
             return None
         key = csi_key(frame.data)
         return key[1] if key is not None and key[0] == number else None

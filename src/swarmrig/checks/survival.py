@@ -11,7 +11,7 @@ from swarmrig.checks.episodes import Episode, Episodes, check_fault, targets_of
 from swarmrig.checks.health import describe_exit
 from swarmrig.checks.params import DurationNs, Params
 from swarmrig.checks.patterns import is_boot_marker, is_crash
-from swarmrig.checks.sightings import find_node
+from swarmrig.checks.sightings import find_node, is_injected
 from swarmrig.checks.tally import Tally, listed
 from swarmrig.model.facts import ConsoleLine, Fact, FaultChange, Frame, NodeChange, NodeState
 from swarmrig.model.units import NS_PER_S, format_seconds
@@ -98,7 +98,8 @@ class Survives:
     def observe(self, fact: Fact) -> None:
         if isinstance(fact, Frame):
             life = self._lives.get(fact.sender)
-            if life is not None and (life.frame is None or fact.t_ns > life.frame.t_ns):
+            is_later = life is not None and (life.frame is None or fact.t_ns > life.frame.t_ns)
+            if life is not None and is_later and not is_injected(fact):
                 life.frame = fact
         elif isinstance(fact, ConsoleLine) and fact.node in self._lives:
             self._lives[fact.node].observe_line(fact)
