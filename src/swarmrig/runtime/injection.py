@@ -97,9 +97,12 @@ class ScheduledFault:
         self._claims = planned.claims
         self._fault = planned.factory(planned.spec, context)
 
-    def observe(self, fact: Fact) -> None:
+    def sight(self, fact: Fact) -> None:
+        """Is it what the fault waits for?"""
         if self._sighting is not None:
             self._sighting.observe(fact)
+
+    def observe(self, fact: Fact) -> None:
         with self._reported():
             self._fault.observe(fact)
 

@@ -96,7 +96,9 @@ class LiveRun:
         self.hosted.take(self.statistics)
         for frame in self.tail.poll():
             self.recorder.observe(frame)
-        self.log.write_until(self.clock.complete_ns(self.statistics["now_ns"]))
+        complete_ns = self.clock.complete_ns(self.statistics["now_ns"])
+        self.schedule.settle(complete_ns)
+        self.log.write_until(complete_ns)
 
     async def _reach_end(self) -> None:
         waiter = self.clock.waiter()

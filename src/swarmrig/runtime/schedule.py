@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
 
 from swarmrig.errors import SwarmrigError
-from swarmrig.model.facts import Fact, FaultChange, FaultStage
+from swarmrig.model.facts import Fact, FaultChange, FaultStage, Frame
 from swarmrig.model.triggers import acting_order
 from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.injection import ScheduledFault
@@ -28,6 +29,7 @@ class Schedule:
     ) -> None:
         self._clock = clock
         self._claims: dict[str, str] = {}
+        self._waiting: list[Fact] = []
         specs = {planned.spec.id: planned.spec for planned in plan.faults}
         self._order = [spec.id for spec in acting_order(list(specs.values()))]
         self._by_id = {
@@ -37,8 +39,22 @@ class Schedule:
         self.faults = tuple(self._by_id.values())
 
     def observe(self, fact: Fact) -> None:
+        """Conditions count it at once, and so do faults what is done by others of them; all else waits for `settle`."""
         for fault in self.faults:
-            fault.observe(fact)
+            fault.sight(fact)
+            if isinstance(fact, FaultChange):
+                fault.observe(fact)
+        if not isinstance(fact, FaultChange):
+            self._waiting.append(fact)
+
+    def settle(self, known_ns: float = math.inf) -> None:
+        """All facts up to this time are known: faults observe them in order of time, so that what they conclude, and
+        when, does not depend on when a console or a capture was read."""
+        known = [fact for fact in self._waiting if fact.t_ns <= known_ns]
+        self._waiting = [fact for fact in self._waiting if fact.t_ns > known_ns]
+        for fact in sorted(known, key=_order):
+            for fault in self.faults:
+                fault.observe(fact)
 
     async def live(self) -> None:
         """Until all faults are over. Those in force are healed also when this is cancelled."""
@@ -47,7 +63,8 @@ class Schedule:
                 tasks.start_soon(self._by_id[name].live, self._clock.waiter())
 
     def conclude(self) -> None:
-        """All facts have been observed."""
+        """There are no more facts."""
+        self.settle()
         for fault in self.faults:
             fault.conclude()
 
@@ -81,3 +98,9 @@ class Schedule:
 
     def give_back(self, fault: str) -> None:
         self._claims = {claim: owner for claim, owner in self._claims.items() if owner != fault}
+
+
+def _order(fact: Fact) -> tuple[int, str, str]:
+    """By time; at equal times by kind and source, whose own facts stay in their order."""
+    source = fact.link if isinstance(fact, Frame) else fact.fault if isinstance(fact, FaultChange) else fact.node
+    return fact.t_ns, type(fact).__name__, source
