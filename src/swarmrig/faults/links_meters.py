@@ -17,7 +17,6 @@ from swarmrig.faults.links_place import LinkPlace
 from swarmrig.faults.observation import pointer
 from swarmrig.model.facts import Frame
 from swarmrig.model.network import Fate, Impairment, NetworkPlan
-from swarmrig.model.units import format_duration
 from swarmrig.wire.ethernet import EtherType
 
 SURE = log(100)
@@ -165,7 +164,7 @@ class TransitMeter(Meter):
         assert frame is not None
         if frame.fate is Fate.QUEUE:
             return f"{pointer(frame)} found the queue full"
-        return f"a frame took {format_duration(self._times[decision])} ({pointer(frame)})"
+        return f"a frame took {self._times[decision] / 1e6:.6g} ms ({pointer(frame)})"
 
     def missing(self) -> str:
         if not self.visible:
