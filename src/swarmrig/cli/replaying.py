@@ -56,7 +56,7 @@ def _told(compare: Callable[[], Comparison], *, as_json: bool) -> int:
 
 async def _replay(choice: ReplayChoice) -> Comparison:
     finished, registry = open_finished(choice.run), Registry.load()
-    found: list[Comparison] = []
+    found: list[Comparison | None] = []
     with anyio.CancelScope() as hurry:
         async with interruption(hurry) as interrupt:
             if choice.node is None:
@@ -67,14 +67,12 @@ async def _replay(choice: ReplayChoice) -> Comparison:
                 solo = SoloOptions(choice.output_dir, debugging, _tell_halt)
                 node = choice.node
                 await _unless(interrupt, lambda: _kept(replay_node(finished, node, registry, solo), found))
-            if interrupt.is_set():
-                found.clear()
-    if not found:
+    if not found or found[0] is None:
         raise KeyboardInterrupt
     return found[0]
 
 
-async def _kept(made: Awaitable[Comparison], found: list[Comparison]) -> None:
+async def _kept(made: Awaitable[Comparison], found: list[Comparison | None]) -> None:
     found.append(await made)
 
 

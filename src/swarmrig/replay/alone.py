@@ -224,11 +224,8 @@ class _Solo:
     def _compare(self, guest: SoloGuest) -> Comparison:
         directory, node = self._finished.path, self._node
         link = self._plan.network.device(node).link
-        times = console_times(directory).get(node, {})
         until_ns = self._until_ns(guest)
-        said = first_difference(
-            f"nodes/{node}/console.log", console(directory, node, times), self._lines(guest, times), until_ns=until_ns
-        )
+        said = first_difference(f"nodes/{node}/console.log", *self._consoles(guest), until_ns=until_ns)
         sent = first_difference(
             f"net/{link}.pcapng",
             _sent_by(node, frames(directory, link)),
@@ -253,12 +250,18 @@ class _Solo:
     def _run_ns(self, guest_ns: int) -> int:
         return self._life.power_on_ns + guest_ns
 
-    def _lines(self, guest: SoloGuest, times: dict[int, int]) -> Iterator[LineMoment]:
-        """As `console` reads them: the times of a flood are not known."""
-        last_known = max(times, default=0)
+    def _consoles(self, guest: SoloGuest) -> tuple[list[LineMoment], list[LineMoment]]:
+        """Recorded and new. Of a flood, the times of the later lines are not recorded: there, both have that of the
+        last one that is."""
+        times = console_times(self._finished.path).get(self._node, {})
+        recorded = list(console(self._finished.path, self._node, times))
+        known = max(times, default=0)
+        flooded = len(recorded) > known
+        new = []
         for number, (t_ns, line) in enumerate(guest.output.lines, 1):
-            at_ns = self._run_ns(t_ns) if number <= last_known else times.get(last_known, 0)
-            yield LineMoment(at_ns, self._node, (line,), f"nodes/{self._node}/console.log:{number}")
+            at_ns = times.get(known, 0) if flooded and number > known else self._run_ns(t_ns)
+            new.append(LineMoment(at_ns, self._node, (line,), f"nodes/{self._node}/console.log:{number}"))
+        return recorded, new
 
 
 def _sent_by(node: str, moments: Iterator[FrameMoment]) -> Iterator[FrameMoment]:

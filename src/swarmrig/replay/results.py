@@ -33,10 +33,10 @@ def _is_outcome(path: str) -> bool:
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Every single value with its path: `checks[no_crashes].outcome`."""
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, Mapping):
         for key, each in value.items():
             yield from _flat(f"{path}.{key}" if path else str(key), each)
-    elif isinstance(value, list) and value:
+    elif isinstance(value, list):
         names: Counter[str] = Counter()
         for number, each in enumerate(value):
             name = _name(each, number)

@@ -41,9 +41,9 @@ async def plan_again(finished: FinishedDirectory, registry: Registry) -> RunPlan
     return await make_plan(load_scenario(finished.scenario_file, registry=registry), registry)
 
 
-async def repeat_run(finished: FinishedDirectory, registry: Registry, options: RepeatOptions) -> Comparison:
-    """Run it again and compare. The firmware is not built again. IncomparableError before anything is launched, unless
-    `anyway`, when the bytes need not come again; also when the repetition was interrupted."""
+async def repeat_run(finished: FinishedDirectory, registry: Registry, options: RepeatOptions) -> Comparison | None:
+    """Run it again and compare; None when that was interrupted. The firmware is not built again. IncomparableError
+    before anything is launched, unless `anyway`, when the bytes need not come again."""
     if finished.doubt is not None and not options.anyway:
         raise IncomparableError(
             f"{finished.path.name} {finished.doubt}",
@@ -57,8 +57,8 @@ async def repeat_run(finished: FinishedDirectory, registry: Registry, options: R
         ),
     )
     write_reports(again.record, again.directory)
-    if again.record.interrupted and not options.anyway:
-        raise IncomparableError(f"the repetition {again.directory} was interrupted")
+    if again.record.interrupted:
+        return None
     return compare_runs(finished, open_finished(again.directory), anyway=True)
 
 
