@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from functools import partial
 from heapq import heappop, heappush
 
 import pytest
@@ -12,7 +13,7 @@ from swarmrig.model.network import DevicePlan, GilbertElliott, Impairment, LinkP
 from swarmrig.net.engine import Engine
 from swarmrig.net.link import Agenda
 from swarmrig.timebase.coordinator import CausalityError, Coordinator
-from swarmrig.timebase.distance import Distances
+from swarmrig.timebase.distance import Distances, links_as_they_are
 
 END_NS = 200_000
 
@@ -67,14 +68,19 @@ def network(guests, latencies, impairment):
     return NetworkPlan(3, tuple(devices), tuple(links), switches=(SwitchPlan("sw"),))
 
 
-def sequential(plan, guests):
-    """The reference: one agenda, at one instant the network first, then guests by index."""
+def sequential(plan, guests, changes=()):
+    """The reference: one agenda, at one instant the network first, then guests by index. `changes` of links (time,
+    link, fields) come before everything else of their time."""
     engine = Engine(plan)
+    changes = sorted(changes, key=lambda change: change[0])
     for guest in guests:
         engine.attach(f"g{guest.index}", guest.input)
     while True:
         network_ns = engine.next_ns()
         guest_ns, index = min(((guest.next_ns(), guest.index) for guest in guests if guest.agenda), default=(END_NS, 0))
+        if changes and changes[0][0] <= min(guest_ns, END_NS if network_ns is None else network_ns):
+            engine.set_link(*changes.pop(0))
+            continue
         if network_ns is not None and network_ns <= guest_ns and network_ns < END_NS:
             engine.advance_one()
         elif guest_ns < END_NS:
@@ -84,38 +90,62 @@ def sequential(plan, guests):
             return [guest.log for guest in guests]
 
 
-def coordinated(plan, guests, order, barriers=()):
-    engine = Engine(plan)
-    inboxes = [(f"g{guest.index}", Agenda()) for guest in guests]
-    for device, inbox in inboxes:
-        engine.collect(device, inbox)
-    coordinator = Coordinator(engine, inboxes, Distances(plan, [device for device, _ in inboxes]), END_NS)
-    stops = [*sorted(barriers), END_NS]
-    coordinator.set_barrier(stops.pop(0))
-    running = {guest.index: (0, []) for guest in guests}
-    while True:
-        if not running:
-            coordinator.settle()
-            granted = coordinator.grants()
-            if not granted and coordinator.arrived:
-                if not stops:
-                    return [guest.log for guest in guests]
-                coordinator.set_barrier(stops.pop(0))
-                continue
-            assert granted, "nobody may go on"
-        else:
-            index = order.choice(sorted(running))
-            horizon_ns, inputs = running.pop(index)
-            guest, frames = guests[index], []
-            for t_ns, frame in inputs:
-                guest.input(t_ns, frame)
-            while guest.agenda and guest.next_ns() < horizon_ns:
-                frames += guest.step()
-            coordinator.report(index, horizon_ns, guest.next_ns(), frames)
-            coordinator.settle()
-            granted = coordinator.grants()
-        for grant in granted:
-            running[grant.guest] = (grant.horizon_ns, grant.inputs)
+class Driver:
+    """What the virtual loop does, with guests that report in any order."""
+
+    def __init__(self, plan, guests, order, **settings):
+        self.guests, self.order = guests, order
+        self.engine = Engine(plan, captures={link.name: partial(self.on_frame, link.name) for link in plan.links})
+        inboxes = [(f"g{guest.index}", Agenda()) for guest in guests]
+        for device, inbox in inboxes:
+            self.engine.collect(device, inbox)
+        self.names = [device for device, _ in inboxes]
+        self.coordinator = Coordinator(self.engine, inboxes, Distances(plan, self.names), END_NS, **settings)
+        self.running = {guest.index: (0, []) for guest in guests}
+
+    def on_frame(self, link, record):
+        """A frame has entered a link."""
+
+    def on_step(self, guest, t_ns):
+        """A guest has acted."""
+
+    def until(self, t_ns):
+        """Everybody lives up to a stop."""
+        self.coordinator.set_barrier(t_ns)
+        while self.running or not self.coordinator.arrived:
+            if self.running:
+                self.report(self.order.choice(sorted(self.running)))
+            self.coordinator.settle()
+            granted = self.coordinator.grants()
+            assert granted or self.running or self.coordinator.arrived, "nobody may go on"
+            for grant in granted:
+                self.running[grant.guest] = (grant.horizon_ns, grant.inputs)
+
+    def report(self, index):
+        horizon_ns, inputs = self.running.pop(index)
+        guest, frames = self.guests[index], []
+        for t_ns, frame in inputs:
+            guest.input(t_ns, frame)
+        while guest.agenda and guest.next_ns() < horizon_ns:
+            t_ns = guest.next_ns()
+            frames += guest.step()
+            self.on_step(guest, t_ns)
+        self.coordinator.report(index, horizon_ns, guest.next_ns(), frames)
+
+    def change(self, t_ns, link, fields):
+        self.engine.set_link(t_ns, link, fields)
+        self.coordinator.set_distances(Distances(links_as_they_are(self.engine), self.names))
+
+    @property
+    def lives(self):
+        return [guest.log for guest in self.guests]
+
+
+def coordinated(plan, guests, order, barriers=(), **settings):
+    driver = Driver(plan, guests, order, **settings)
+    for stop in (*sorted(barriers), END_NS):
+        driver.until(stop)
+    return driver.lives
 
 
 IMPAIRMENTS = (
@@ -126,7 +156,7 @@ IMPAIRMENTS = (
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     count=st.integers(2, 5),
     latencies=st.lists(st.integers(1, 9000), min_size=5, max_size=5),
@@ -144,7 +174,112 @@ def test_any_order_of_reports_gives_the_life_of_the_sequential_simulation(
     plan = network(count, latencies, impairment)
     expected = sequential(plan, fresh())
     assert coordinated(plan, fresh(), random.Random(seed)) == expected
-    assert coordinated(plan, fresh(), random.Random(seed + 1), barriers) == expected
+    assert coordinated(plan, fresh(), random.Random(seed + 1), barriers, quantum_ns=seed + 1) == expected
+
+
+def some_guests(count, timers):
+    return [Guest(i, [j for j in range(count) if j != i], timers[i]) for i in range(count)]
+
+
+LIVES = {
+    "count": st.integers(2, 5),
+    "latencies": st.lists(st.integers(1, 9000), min_size=5, max_size=5),
+    "timers": st.lists(st.lists(st.integers(0, END_NS - 1), max_size=12), min_size=5, max_size=5),
+    "seed": st.integers(0, 999),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    **LIVES,
+    impairment=st.sampled_from(IMPAIRMENTS),
+    changes=st.lists(
+        st.tuples(
+            st.integers(1, END_NS - 1),
+            st.integers(1, 4),
+            st.one_of(
+                st.builds(lambda ns: {"latency_ns": ns}, st.integers(2, 30_000)),
+                st.builds(lambda p, ns: {"reorder": p, "latency_ns": ns}, st.floats(0, 1), st.integers(2, 9000)),
+                st.just({"up": False}),
+            ),
+        ),
+        max_size=5,
+        unique_by=lambda change: change[0],
+    ),
+)
+def test_links_that_change_on_the_way_change_the_lookahead(count, latencies, timers, seed, impairment, changes):
+    """Also to lower latencies: who is let run by the former ones would be in the past of what comes now."""
+    plan = network(count, [max(2, latency) for latency in latencies], impairment)
+    changes = sorted((t_ns, f"g0--g{1 + link % (count - 1)}", fields) for t_ns, link, fields in changes)
+    expected = sequential(plan, some_guests(count, timers), changes)
+    driver = Driver(plan, some_guests(count, timers), random.Random(seed))
+    for change in changes:
+        driver.until(change[0])
+        driver.change(*change)
+    driver.until(END_NS)
+    assert driver.lives == expected
+
+
+class Watching(Driver):
+    """Somebody waits for the n-th act of a guest, or the n-th frame that enters a link."""
+
+    def __init__(self, *details, watched, nth, reaction_ns, **settings):
+        self.watched, self.left, self.seen_ns = watched, nth, None
+        super().__init__(*details, reaction_ns=reaction_ns, **settings)
+        self.reaction_ns = reaction_ns
+        self.coordinator.watching = True
+
+    def on_frame(self, link, record):
+        self.count(link, record[0])
+
+    def on_step(self, guest, t_ns):
+        self.count(guest.index, t_ns)
+
+    def count(self, what, t_ns):
+        if what != self.watched or self.seen_ns is not None:
+            return
+        self.left -= 1
+        if self.left == 0:
+            self.seen_ns = t_ns
+            self.coordinator.watching = False
+            self.coordinator.set_barrier(t_ns + self.reaction_ns)
+            assert self.coordinator.front_ns <= t_ns + self.reaction_ns, "somebody has passed the stop"
+            assert self.engine.now_ns <= t_ns + self.reaction_ns
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    **LIVES,
+    watched=st.one_of(st.integers(0, 4), st.integers(1, 4).map(lambda i: f"g0--g{i}")),
+    nth=st.integers(1, 6),
+    reaction_ns=st.integers(1, 20_000),
+)
+def test_a_stop_after_something_seen_is_in_nobodys_past(count, latencies, timers, seed, watched, nth, reaction_ns):
+    """At exactly that time, whatever the order of reports; everything before has happened, and nothing after."""
+    plan = network(count, latencies, {})
+    stops, lives = set(), []
+    for order in (seed, seed + 1):
+        driver = Watching(
+            plan, some_guests(count, timers), random.Random(order), watched=watched, nth=nth, reaction_ns=reaction_ns
+        )
+        driver.until(END_NS)
+        stops.add(driver.seen_ns)
+        stop_ns = END_NS if driver.seen_ns is None else min(END_NS, driver.seen_ns + reaction_ns)
+        assert all(t_ns < stop_ns for log in driver.lives for t_ns, *_ in log)
+        driver.until(END_NS)
+        lives.append(driver.lives)
+    assert len(stops) == 1
+    assert lives[0] == lives[1] == sequential(plan, some_guests(count, timers))
+
+
+def test_nobody_runs_further_ahead_than_the_reaction_while_somebody_watches():
+    plan = network(3, [0, 50_000, 50_000], {})
+    timers = [[10], [20], [30]]
+    driver = Watching(plan, some_guests(3, timers), random.Random(1), watched=99, nth=1, reaction_ns=500)
+    for index in range(3):
+        driver.report(index)
+    driver.coordinator.settle()
+    assert {grant.horizon_ns for grant in driver.coordinator.grants()} == {510}
 
 
 def test_a_guest_without_work_is_not_woken():

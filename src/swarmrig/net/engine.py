@@ -207,6 +207,17 @@ class Engine:
         arrivals = {each.receiver for each in directions} | {each.send for each in directions}
         return sum(entry[2] in arrivals for entry in self.agenda.heap)
 
+    def statistics(self) -> dict[str, Any]:
+        """What has been counted up to now, and what Python nodes report: part of `Fabric.statistics`."""
+        nodes = self.nodes
+        return {
+            "links": {name: wire.counters() for name, wire in self.wires.items()},
+            "routers": {router.name: {"forwarded": router.forwarded, "drops": router.drops} for router in self.routers},
+            "nodes": {name: node.report() for name, node in nodes.items()},
+            "node_failures": {name: node.failure for name, node in nodes.items() if node.failure is not None},
+            "console": {name: lines for name, node in nodes.items() if (lines := node.take_console())},
+        }
+
     def _wire(self, link: str) -> Wire:
         if link not in self.wires:
             raise ValueError(f"there is no link {link!r}: the links are {', '.join(self.wires)}")

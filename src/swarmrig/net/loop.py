@@ -223,19 +223,13 @@ class FabricLoop:
 
     def statistics(self) -> dict[str, Any]:
         """See `Fabric.statistics`."""
-        nodes = self.engine.nodes
         return {
+            **self.engine.statistics(),
             "now_ns": self.now_ns(),
             "cpu_s": time.process_time(),
-            "links": {name: wire.counters() for name, wire in self.engine.wires.items()},
             "devices": {name: _port_counters(port) for name, port in self.ports.items()},
-            "routers": {router.name: {"forwarded": router.forwarded, "drops": router.drops}
-                        for router in self.engine.routers},
-            "nodes": {name: node.report() for name, node in nodes.items()},
-            "node_failures": {name: node.failure for name, node in nodes.items() if node.failure is not None},
-            "console": {name: lines for name, node in nodes.items() if (lines := node.take_console())},
             "capture_error": "; ".join(self.capture_errors()) or None,
-        }  # fmt: skip
+        }
 
 
 def _port_counters(port: Port) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Grant(NamedTuple):
     inputs: list[tuple[int, bytes]]
 
 
+_NOW = attrgetter("now_ns")
 _BASE = attrgetter("base_ns")
 _RUNNING = attrgetter("running")
 
@@ -116,12 +117,17 @@ class Coordinator:
     @property
     def standing(self) -> bool:
         """Has everybody reached the barrier? Some may still be answering a question (see `ask`)."""
-        return all(guest.now_ns >= self._barrier_ns for guest in self._guests)
+        return min(map(_NOW, self._guests)) >= self._barrier_ns
 
     @property
     def arrived(self) -> bool:
         """Has everybody reached the barrier, with nothing left before it?"""
         return self.standing and not any(guest.running for guest in self._guests)
+
+    @property
+    def stuck(self) -> bool:
+        """Does nobody run, though not everybody has arrived? With nothing granted, time would stand for ever."""
+        return not self.standing and not any(guest.running for guest in self._guests)
 
     def set_barrier(self, t_ns: int) -> None:
         """Nobody passes this time until it is moved: where something is changed from outside, and the end."""

@@ -27,7 +27,7 @@ from swarmrig.timebase.distance import Distances, least_latencies, links_as_they
 from swarmrig.timebase.guest import Answer, Guest, Question
 from swarmrig.timebase.lookout import Lookout
 from swarmrig.timebase.patience import STEP_S, Patience
-from swarmrig.timebase.protocol import Flag, Gone, Hello, Message, Report, Stopped
+from swarmrig.timebase.protocol import Gone, Hello, Message, Report, Stopped
 from swarmrig.timebase.questions import ABSENT, Questions
 from swarmrig.timebase.recording import SUFFIX, InputLog
 from swarmrig.timebase.stops import Stops
@@ -36,8 +36,8 @@ RECEIVE = 16_384
 """Bytes a receive: a larger buffer costs more to hand out than it saves."""
 GRAIN_NS = 16
 """Length of an instruction: -icount shift=4."""
-CONSOLE_LIMIT = 4 << 20
-"""Console bytes that may wait for the rig; beyond, virtual time stands until it has taken them."""
+CONSOLE_LIMIT = 1 << 20
+"""Console bytes of a guest that may wait for the rig; beyond, virtual time stands until it has taken them."""
 
 Frames = Sequence[tuple[int, bytes]]
 
@@ -63,6 +63,8 @@ class VirtualLoop:
         self._patience = Patience()
         self._latencies = least_latencies(engine)
         self._messages = 0
+        self._in_order: tuple[Guest, ...] = ()
+        self._flooded = False
 
     def close(self) -> None:
         for guest in self.guests.values():
@@ -130,7 +132,8 @@ class VirtualLoop:
         no sign of life for `patience_s` is an error."""
         self._stops.expect(waiters, end_ns)
         self._patience.limit_s = patience_s
-        inboxes = [(guest.device, guest.inbox) for guest in self.guests.values()]
+        self._in_order = tuple(self.guests.values())
+        inboxes = [(guest.device, guest.inbox) for guest in self._in_order]
         distances = Distances(links_as_they_are(self.engine), list(self.guests))
         self._coordinator = Coordinator(
             self.engine, inboxes, distances, end_ns, grain_ns=GRAIN_NS, at_once=len(os.sched_getaffinity(0)) + 1
@@ -266,25 +269,20 @@ class VirtualLoop:
     def statistics(self) -> dict[str, Any]:
         """See `Fabric.statistics`; `console` has the guests' lines, too, and captures are flushed."""
         self.flush()
-        nodes, guests = self.engine.nodes, self.guests.values()
-        console = {name: lines for name, node in nodes.items() if (lines := node.take_console())}
-        console |= {guest.device: lines for guest in guests if (lines := guest.take_lines())}
-        statistics = {
+        guests = self.guests.values()
+        statistics = self.engine.statistics()
+        statistics["console"] |= {guest.device: lines for guest in guests if (lines := guest.take_lines())}
+        statistics |= {
             # What nobody has heard of yet, the end of a guest, is not over for the rig.
             "now_ns": min(self.now_ns(), *(guest.seen_ns for guest in guests if guest.unreported), NEVER),
             "cpu_s": time.process_time(),
             "messages": self._messages,
-            "links": {name: wire.counters() for name, wire in self.engine.wires.items()},
             "devices": {guest.device: {"attached": guest.alive, "pc": guest.pc} for guest in guests},
-            "routers": {router.name: {"forwarded": router.forwarded, "drops": router.drops}
-                        for router in self.engine.routers},
-            "nodes": {name: node.report() for name, node in nodes.items()},
-            "node_failures": {name: node.failure for name, node in nodes.items() if node.failure is not None},
-            "console": console,
             "capture_error": "; ".join(self._file_failures()) or None,
             "failure": self.failure,
-        }  # fmt: skip
-        self._go_on()  # the console may have been what held it up
+        }
+        self._flooded = False
+        self._go_on()
         return statistics
 
     def _file_failures(self) -> Iterator[str]:
@@ -296,21 +294,24 @@ class VirtualLoop:
         coordinator, questions = self._coordinator, self._questions
         if coordinator is None or questions is None or self.failure is not None or not self._stops.known:
             return
-        guests = tuple(self.guests.values())
-        if sum(guest.waiting_bytes for guest in guests) > CONSOLE_LIMIT:
+        if self._flooded:
             return
+        guests = self._in_order
         if not questions.open:
             coordinator.set_barrier(self._stops.barrier_ns)
         try:
             coordinator.settle()
             coordinator.watching = self._lookout.busy
-            for grant in coordinator.grants():
+            granted = coordinator.grants()
+            for grant in granted:
                 guests[grant.guest].grant(grant.horizon_ns, grant.inputs)
         except AssertionError as error:
             self._fail(f"virtual time was violated: {error}")
             return
         if coordinator.standing:
             self._serve_stop(coordinator)
+        elif not granted and coordinator.stuck:
+            self._fail(f"nobody may go on at {self.now_ns()} ns: is there a link without latency?")
 
     def _serve_stop(self, coordinator: Coordinator) -> None:
         now_ns = self.now_ns()
@@ -380,7 +381,8 @@ class VirtualLoop:
 
     def _hear(self, guest: Guest, report: Report) -> None:
         frames = guest.hear(report)
-        if report.flags & Flag.VIOLATED:
+        self._flooded = self._flooded or guest.waiting_bytes > CONSOLE_LIMIT
+        if report.violated:
             self._fail(f"{guest.device} was {report.overshoot} ns past a boundary at {guest.seen_ns} ns")
         assert self._coordinator is not None
         if not report.expects_answer:

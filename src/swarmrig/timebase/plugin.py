@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swarmrig.errors import HostError
 from swarmrig.proc import Completed, Spawner
+from swarmrig.timebase.protocol import VERSION
 
 DIRECTORY = Path(__file__).parent / "lockstep"
 """The build puts the libraries there; in an installation without a C compiler it does not exist."""
@@ -91,6 +92,14 @@ def _judge(outcome: Completed, api: int, library: Path) -> Support:
     if answer is None:
         return _no_answer(outcome)
     qemu, target = str(answer["qemu"]), str(answer["target"])
+    if answer["lockstep"] != VERSION:
+        return Support(
+            ok=False,
+            reason=f"loads a lockstep plugin of version {answer['lockstep']}, but this package speaks {VERSION}",
+            hint="they were not built together: install the package again",
+            qemu=qemu,
+            target=target,
+        )
     missing = [name for name in str(answer["missing"]).split(", ") if name]
     if missing:
         shown = ", ".join(missing[:_SHOWN_SYMBOLS]) + (

@@ -120,7 +120,8 @@ class Report(NamedTuple):
     pc: int
     overshoot: int
     """By how much the guest passed a boundary, at most, since the last report: less than the grain."""
-    flags: Flag
+    flags: int
+    """Bits of `Flag`."""
     frames: list[tuple[int, bytes]]
     console: list[Line]
     replies: list[Reply]
@@ -128,7 +129,12 @@ class Report(NamedTuple):
     @property
     def expects_answer(self) -> bool:
         """False when a flood of output had to be handed over on the way to the horizon."""
-        return not self.flags & Flag.MORE
+        return not self.flags & _MORE
+
+    @property
+    def violated(self) -> bool:
+        """The guest missed a boundary: the run is not exact."""
+        return bool(self.flags & _VIOLATED)
 
 
 class Stopped(NamedTuple):
@@ -162,7 +168,9 @@ _TAG = struct.Struct("<I")
 _ADDRESS = struct.Struct("<Q")
 _PLACE = struct.Struct("<QI")
 _FRAME, _CONSOLE, _REPLY = 1, 2, 3
-_FLAGS = tuple(Flag(value) for value in range(32))
+# Plain numbers: an operation on an enumeration costs as much as all the rest of a report.
+_MORE, _VIOLATED, _ALL_FLAGS = int(Flag.MORE), int(Flag.VIOLATED), sum(Flag)
+_REPORT_KIND = int(Kind.REPORT)
 
 
 # --- from the guest -----------------------------------------------------------------------------------------
@@ -213,7 +221,7 @@ class Decoder:
 
 def _decode(kind: int, data: bytes, start: int, end: int) -> Message:
     try:
-        if kind == Kind.REPORT:
+        if kind == _REPORT_KIND:
             return _report(data, start, end)
         if kind == Kind.STOPPED:
             return _stopped(data, start, end)
@@ -247,9 +255,9 @@ def _report(data: bytes, start: int, end: int) -> Report:
             raise ProtocolError(f"a record of unknown kind {kind} from the lockstep plugin")
     if at != end:
         raise ProtocolError(f"records of {at - start} bytes in a message of {end - start}")
-    if flags >= len(_FLAGS):
+    if flags > _ALL_FLAGS:
         raise ProtocolError(f"a report with unknown flags {flags:#x}")
-    return Report(now, deadline, pc, overshoot, _FLAGS[flags], frames, console, replies)
+    return Report(now, deadline, pc, overshoot, flags, frames, console, replies)
 
 
 def _stopped(data: bytes, start: int, end: int) -> Stopped:

@@ -107,7 +107,7 @@ class SoloGuest:
                 self._hear(message.last)
 
     def _hear(self, report: Report) -> None:
-        if report.flags & Flag.VIOLATED:
+        if report.violated:
             raise SoloError(f"it passed a boundary at {report.now} ns: its life is not exact")
         self.now_ns, self.pc = report.now, report.pc
         self.output.hear(report)

@@ -23,6 +23,8 @@ class Stops:
 
     def __init__(self) -> None:
         self.end_ns = 0
+        self.barrier_ns = 0
+        """Nobody may pass this time."""
         self._expected = 0
         self._stops: dict[int, _Stop] = {}
         self._guests: dict[int, _Stop] = {}
@@ -32,46 +34,48 @@ class Stops:
     def expect(self, holders: int, end_ns: int) -> None:
         """So many tokens there will be, and time ends there."""
         self._expected, self.end_ns = holders, end_ns
+        self._find_barrier()
 
     @property
     def known(self) -> bool:
         """May time go on? Somebody who came unasked only wants it to get where all may have got already."""
         return len(self._stops) >= self._expected or bool(self._actions or self._guests)
 
-    @property
-    def barrier_ns(self) -> int:
-        """Nobody may pass this time."""
-        stops = [stop.t_ns for holders in (self._stops, self._guests) for stop in holders.values()]
-        return min(self.end_ns, *stops, *(t_ns for t_ns, _ in self._actions))
-
     def reach(self, token: int, t_ns: int, told: Told) -> None:
         """The holder of the token acts at `t_ns` (NEVER: maybe, see `move`) and not before."""
         self._stops[token] = _Stop(t_ns, told)
+        self._find_barrier()
 
     def move(self, token: int, t_ns: int) -> None:
         """What the holder waits for has a time now."""
         self._stops[token].t_ns = t_ns
+        self._find_barrier()
 
     def release(self, token: int) -> None:
         """The holder wants no further stop."""
         self._stops.pop(token, None)
         self._expected -= 1
+        self._find_barrier()
 
     def stand(self, token: int, t_ns: int, told: Told) -> None:
         """Somebody without a token of those expected wants time to stand still, until `leave`."""
         self._guests[token] = _Stop(t_ns, told)
+        self._find_barrier()
 
     def leave(self, token: int) -> None:
         self._guests.pop(token, None)
+        self._find_barrier()
 
     def act(self, t_ns: int, action: Told) -> None:
         """Have something done at `t_ns`."""
         self._actions.append((t_ns, action))
+        self._find_barrier()
 
     def take_actions(self, now_ns: int) -> list[Told]:
         """What is to be done, now that time stands at `now_ns`."""
         due = [action for t_ns, action in self._actions if t_ns <= now_ns]
         self._actions = [(t_ns, action) for t_ns, action in self._actions if t_ns > now_ns]
+        self._find_barrier()
         return due
 
     def tell(self, now_ns: int) -> None:
@@ -84,6 +88,10 @@ class Stops:
             if stop.t_ns <= now_ns:
                 self._tell(stop, now_ns)
                 return
+
+    def _find_barrier(self) -> None:
+        stops = [stop.t_ns for holders in (self._stops, self._guests) for stop in holders.values()]
+        self.barrier_ns = min(self.end_ns, *stops, *(t_ns for t_ns, _ in self._actions))
 
     @staticmethod
     def _tell(stop: _Stop, now_ns: int) -> None:
