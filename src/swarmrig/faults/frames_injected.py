@@ -273,6 +273,7 @@ class RingFloodParams(Params):
     node: Name
     """The node that is flooded."""
     frames: int = Field(default=1000, ge=2, le=MOST_FRAMES, strict=True)
+    """How many datagrams."""
     within: DurationNs = 100_000_000
     """From the first to the last frame."""
 

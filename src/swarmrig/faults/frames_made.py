@@ -29,6 +29,7 @@ class DatagramParams(Params):
     dst: Name
     """The node that it goes to, or an address."""
     sport: int = Field(default=EPHEMERAL_PORT, ge=0, le=0xFFFF, strict=True)
+    """The port that it seems to come from."""
     port: int = Field(ge=1, le=0xFFFF, strict=True)
     """The port that it goes to."""
     text: str | None = None

@@ -37,9 +37,13 @@ class BurstParams(Params):
     """Losses in bursts, by Gilbert and Elliott: chances per frame."""
 
     to_bad: Share
+    """That a burst begins."""
     to_good: Share
+    """That it ends."""
     good_loss: Share = 0.0
+    """That a frame is lost outside of bursts."""
     bad_loss: Share = 1.0
+    """That a frame is lost in a burst."""
 
 
 class DegradeParams(DirectedParams):

@@ -120,7 +120,10 @@ class FlapParams(LinkParams):
 
 
 class Flap:
-    """The link goes down and comes up again, over and over, until it heals. Each period begins with the fall."""
+    """The link goes down and comes up again, over and over, until it heals.
+
+    Each period begins with the fall.
+    """
 
     params_model: ClassVar[type[Params]] = FlapParams
     needs: ClassVar[frozenset[str]] = frozenset()
