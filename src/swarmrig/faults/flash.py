@@ -264,7 +264,7 @@ class FlashTornWrite(FlashFault):
     """
 
     params_model: ClassVar[type[TornParams]] = TornParams
-    example: ClassVar[str] = "{at: 10s, flash_torn_write: {node: a, offset: 0x10000, data: 00112233, after: 2}}"
+    example: ClassVar[str] = "{at: 10s, flash_torn_write: {node: a, offset: 0x10000, data: '00112233', after: 2}}"
 
     @classmethod
     def describe(cls, params: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ class CrashParams(BootParams):
     """The node, and what becomes of it."""
 
     restart: RestartPolicy | None = None
+    """`after`: how long it is down (1s); `max`: how often it is started again (3). Without, it stays down."""
 
 
 class DarkFault(SilentFault):
@@ -157,7 +158,8 @@ class Crash(DarkFault):
     def proved(self) -> Proof:
         proof = super().proved()
         if isinstance(self._effect.found, NodeChange) and proof.status is ProofStatus.PROVED:
-            return Proof(ProofStatus.PROVED, f"the process of {self.what} ended by SIGKILL ({pointer(self._effect.found)})")
+            told = f"the process of {self.what} ended by SIGKILL ({pointer(self._effect.found)})"
+            return Proof(ProofStatus.PROVED, told)
         if proof.status is ProofStatus.PROVED and self._will_restart and self.healed_ns is None:
             return Proof(ProofStatus.INDETERMINATE, f"{proof.message}, but {self.what} was not started again")
         return proof

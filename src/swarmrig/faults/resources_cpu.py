@@ -112,20 +112,19 @@ class StarveCpu(NodeFault):
         self.healed(self.now(), node=self.what)
 
     def observe(self, fact: Fact) -> None:
+        self._notice(fact.t_ns)
         if not heard(fact, self.what):
             return
         if self.injected_ns is None or fact.t_ns <= self.injected_ns:
             self._before.append(fact)
-        elif self.healed_ns is not None and fact.t_ns >= self.healed_ns:
-            self._settle_windows(fact.t_ns)
-            self._hear_after(fact)
-        else:
+        elif self.healed_ns is None or fact.t_ns < self.healed_ns:
             self._pending.append(fact)
+        elif self._after is None:
+            self._after = fact
+            self.context.emit(FaultStage.HEAL_OBSERVED, evidence_data(fact))
 
     def conclude(self) -> None:
-        super().conclude()
-        self._settle_windows(self.now())
-        self._notice()
+        self._notice(self.now())
 
     def proved(self) -> Proof:
         if self.injected_ns is None:
@@ -158,31 +157,24 @@ class StarveCpu(NodeFault):
             await node.resume()
         self._windows.append((self._taken_ns + self._grace_ns, given_ns))
         self._taken_ns = None
-        self._settle_windows(given_ns)
 
-    def _settle_windows(self, known_ns: int) -> None:
-        """Look whether something was heard inside of a window that is over."""
-        while self._pending and self._pending[0].t_ns < known_ns:
+    def _notice(self, now_ns: int) -> None:
+        """In the windows that are over: was the node heard, or has it been silent for long enough to mean something?"""
+        if self.injected_ns is None:
+            return
+        while self._pending and self._pending[0].t_ns < now_ns:
             fact = self._pending.popleft()
             if self._heard_inside is None and any(start < fact.t_ns < end for start, end in self._windows):
                 self._heard_inside = fact
-
-    def _hear_after(self, fact: Fact) -> None:
-        if self._after is None:
-            self._notice()
-            self._after = fact
-            if self._seen:
-                self.context.emit(FaultStage.HEAL_OBSERVED, evidence_data(fact))
-
-    def _notice(self) -> None:
-        """Enough silence to mean something?"""
-        before = [fact for fact in self._before if fact.t_ns <= (self.injected_ns or 0)]
-        if self._seen or self._heard_inside is not None or len(before) < EXPECTED:
+        if self._seen or self._heard_inside is not None or len(self._before) < EXPECTED:
             return
-        times = [fact.t_ns for fact in before]
-        rate = (len(times) - 1) * NS_PER_S / max(1, max(times) - min(times))
-        silent = sum(end - start for start, end in self._windows if end > start)
-        if rate * silent / NS_PER_S >= EXPECTED:
+        silent = sum(max(0, end - start) for start, end in self._windows if end <= now_ns)
+        if self._rate() * silent / NS_PER_S >= EXPECTED:
             self._seen = True
-            last = max(before, key=lambda fact: fact.t_ns)
-            self.context.emit(FaultStage.OBSERVED, {**evidence_data(last), "t_ns": self._windows[0][1]})
+            last = max(self._before, key=lambda fact: fact.t_ns)
+            self.context.emit(FaultStage.OBSERVED, {**evidence_data(last), "t_ns": now_ns})
+
+    def _rate(self) -> float:
+        """How often a second the node was heard before."""
+        times = [fact.t_ns for fact in self._before if fact.t_ns <= (self.injected_ns or 0)]
+        return (len(times) - 1) * NS_PER_S / max(1, max(times) - min(times)) if times else 0.0

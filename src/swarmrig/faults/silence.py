@@ -36,6 +36,8 @@ class SilentFault(NodeFault):
         super().__init__(spec, context)
         self._before: deque[Fact] = deque(maxlen=REMEMBERED)
         self.grace_ns = 0 if self.exact else GRACE_NS
+        self._heard_ns: int | None = None
+        """When it was first heard since the fault began."""
         self._reason = ""
 
     def hears(self, fact: Fact) -> bool:
@@ -45,7 +47,15 @@ class SilentFault(NodeFault):
     def observe(self, fact: Fact) -> None:
         if self.hears(fact) and (self.injected_ns is None or fact.t_ns <= self.injected_ns):
             self._before.append(fact)
+        else:
+            if self.hears(fact) and self._heard_ns is None and fact.t_ns > (self.injected_ns or 0) + self.grace_ns:
+                self._heard_ns = fact.t_ns
+            self._notice(fact.t_ns)
         super().observe(fact)
+
+    def conclude(self) -> None:
+        super().conclude()
+        self._notice(self.now())
 
     def shows_effect(self, fact: Fact) -> bool:  # noqa: ARG002
         """No single fact shows silence."""
@@ -66,27 +76,27 @@ class SilentFault(NodeFault):
     def _is_during(self, t_ns: int) -> bool | None:
         return False if t_ns <= (self.injected_ns or 0) + self.grace_ns else super()._is_during(t_ns)
 
-    def _settle(self) -> None:
-        super()._settle()
-        if self._effect.found is None and (self._end.found is not None or self._concluded):
-            self._look_for_silence()
-
-    def _look_for_silence(self) -> None:
-        """Once it is over: was the node silent, and for longer than it is by itself?"""
-        if self.injected_ns is None or self._contrary.found is not None:
+    def _notice(self, now_ns: int) -> None:
+        """Has the node been silent for as long as it took it before to be heard so often?"""
+        if self.injected_ns is None or self._effect.found is not None:
             return
+        if self._heard_ns is not None and (self.healed_ns is None or self._heard_ns < self.healed_ns):
+            return
+        start = self.injected_ns + self.grace_ns
+        end = now_ns if self.healed_ns is None else min(now_ns, self.healed_ns)
         before = sorted((fact for fact in self._before if fact.t_ns <= self.injected_ns), key=lambda fact: fact.t_ns)
-        lasted = (self.healed_ns if self.healed_ns is not None else self.now()) - self.injected_ns
-        recent = [fact for fact in before if fact.t_ns > self.injected_ns - (lasted - self.grace_ns)]
-        if len(recent) < HEARD:
+        recent = [fact for fact in before if fact.t_ns > self.injected_ns - (end - start)]
+        if len(recent) >= HEARD:
+            self._effect.found = recent[-1]
+            self.context.emit(FaultStage.OBSERVED, {**evidence_data(recent[-1]), "t_ns": now_ns})
+        elif self._is_over(now_ns):
             self._reason = (
-                f"{self.what} was silent for {format_duration(lasted)}, which means nothing: "
+                f"{self.what} was silent for {format_duration(max(0, end - self.injected_ns))}, which means nothing: "
                 f"in as long a time before, it was heard {len(recent)} times"
             )
-            return
-        self._effect.found = recent[-1]
-        noticed = 2 * self.injected_ns - recent[-HEARD].t_ns
-        self.context.emit(FaultStage.OBSERVED, {**evidence_data(recent[-1]), "t_ns": noticed, "silent_ns": lasted})
+
+    def _is_over(self, now_ns: int) -> bool:
+        return self._concluded or (self.healed_ns is not None and now_ns >= self.healed_ns)
 
 
 class Pause(SilentFault):
