@@ -1,4 +1,4 @@
-"""Build the reference firmware: one ELF, and one for each planted bug.
+"""Build the reference firmware: for every machine one ELF, and one for each planted bug.
 
 The result depends on the sources and the compiler only: no paths, no times, no build ids.
 """
@@ -9,16 +9,31 @@ import argparse
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "src" / "swarmrig" / "nodes" / "qemu" / "firmware"
-PREFIX = "riscv64-unknown-elf-"
-BOARD = "rv32_virt"
-MACHINE = "refnode-rv32"
 BUGS = ("mute", "wrong-slot", "panic-at-10s", "leak-until-oom", "corrupt-frame", "slow-boot", "deaf-coordinator")
 
-TARGET_FLAGS = ("-march=rv32imafc", "-mabi=ilp32f", "-mcmodel=medany", "-msmall-data-limit=8")
+
+
+@dataclass(frozen=True)
+class Port:
+    """One machine of the package: its HAL's directory, and the compiler with the flags for its processor."""
+
+    machine: str
+    board: str
+    compiler: str
+    flags: tuple[str, ...]
+
+
+PORTS = (
+    Port("refnode-rv32", "rv32_virt", "riscv64-unknown-elf-gcc",
+         ("-march=rv32imafc", "-mabi=ilp32f", "-mcmodel=medany", "-msmall-data-limit=8")),
+    Port("refnode-arm", "arm_mps2", "arm-none-eabi-gcc", ("-mcpu=cortex-m3", "-mthumb", "-mfloat-abi=soft")),
+)  # fmt: skip
+
 WARNINGS = (
     "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wdouble-promotion", "-Wstrict-prototypes", "-Wmissing-prototypes",
     "-Wundef",
@@ -35,44 +50,45 @@ LINK_FLAGS = (
 )  # fmt: skip
 
 
-def image_name(bug: str | None) -> str:
-    return f"{MACHINE}-{bug}.elf" if bug else f"{MACHINE}.elf"
+def image_name(port: Port, bug: str | None) -> str:
+    return f"{port.machine}-{bug}.elf" if bug else f"{port.machine}.elf"
 
 
-def sources() -> list[Path]:
-    board = HERE / "hal" / BOARD
-    return sorted([*(HERE / "src").glob("*.c"), *board.glob("*.c"), *board.glob("*.S")])
+def sources(port: Port) -> list[Path]:
+    directories = (HERE / "src", HERE / "hal" / "common", HERE / "hal" / port.board)
+    return sorted(path for directory in directories for path in directory.iterdir() if path.suffix in {".c", ".S"})
 
 
 def build(output: Path, objects: Path) -> list[Path]:
-    """Compile into `objects`, link every variant into `output`; the paths of the ELFs."""
+    """Compile into `objects`, link every variant of every port into `output`; the paths of the ELFs."""
     output.mkdir(parents=True, exist_ok=True)
+    wanted = [(port, bug) for port in PORTS for bug in (None, *BUGS)]
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda bug: _build_variant(bug, output, objects), (None, *BUGS)))
+        return list(pool.map(lambda one: _build_variant(*one, output, objects), wanted))
 
 
-def _build_variant(bug: str | None, output: Path, objects: Path) -> Path:
-    directory = objects / (bug or "plain")
+def _build_variant(port: Port, bug: str | None, output: Path, objects: Path) -> Path:
+    directory = objects / port.machine / (bug or "plain")
     directory.mkdir(parents=True, exist_ok=True)
     define = [f"-DBUG_{bug.upper().replace('-', '_')}=1"] if bug else []
-    for source in sources():
-        _compile(source, directory / f"{source.stem}.o", define)
-    image = output / image_name(bug)
-    _link([directory / f"{source.stem}.o" for source in sources()], image)
+    for source in sources(port):
+        _compile(port, source, directory / f"{source.stem}.o", define)
+    image = output / image_name(port, bug)
+    _link(port, [directory / f"{source.stem}.o" for source in sources(port)], image)
     return image
 
 
-def _compile(source: Path, target: Path, define: list[str]) -> None:
-    includes = ["-Isrc", "-Ihal", f"-Ihal/{BOARD}"]
+def _compile(port: Port, source: Path, target: Path, define: list[str]) -> None:
+    includes = ["-Isrc", "-Ihal", "-Ihal/common", f"-Ihal/{port.board}"]
     maps = [f"-ffile-prefix-map={HERE}/=", f"-ffile-prefix-map={target.parent}/="]
     relative = source.relative_to(HERE)
-    _run([f"{PREFIX}gcc", *TARGET_FLAGS, *PORTABLE_FLAGS, *IMAGE_FLAGS, *maps, *includes, *define,
+    _run([port.compiler, *port.flags, *PORTABLE_FLAGS, *IMAGE_FLAGS, *maps, *includes, *define,
           "-c", str(relative), "-o", str(target)])  # fmt: skip
 
 
-def _link(objects: list[Path], image: Path) -> None:
-    flags = [f"-Wl,-T,hal/{BOARD}/link.ld", *LINK_FLAGS]
-    _run([f"{PREFIX}gcc", *TARGET_FLAGS, *flags, *map(str, objects), "-lgcc", "-o", str(image)])
+def _link(port: Port, objects: list[Path], image: Path) -> None:
+    flags = [f"-Wl,-T,hal/{port.board}/link.ld", *LINK_FLAGS]
+    _run([port.compiler, *port.flags, *flags, *map(str, objects), "-lgcc", "-o", str(image)])
 
 
 def _run(command: list[str]) -> None:

@@ -73,6 +73,9 @@ _Noreturn void hal_reset(void);
 /* Keep the processor busy for good, with interrupts off; what was said before has left. */
 _Noreturn void hal_hang(void);
 
+/* Log the processor's registers as they were when it crashed; only a crash report may ask. */
+void hal_print_registers(void);
+
 /* Fail for real, through the CPU's own trap: used by the console and by planted bugs. */
 void hal_load_from_nowhere(void);
 

@@ -1,11 +1,19 @@
 #include "base.h"
 
+#ifdef __ARM_FEATURE_UNALIGNED
+#define ANY_ALIGNMENT 1
+typedef uint32_t __attribute__((aligned(1))) word;
+#else
+#define ANY_ALIGNMENT 0
+typedef uint32_t word;
+#endif
+
 void *memcpy(void *restrict target, const void *restrict source, size_t length) {
   uint8_t *to = target;
   const uint8_t *from = source;
-  if ((((uintptr_t)to | (uintptr_t)from) & 3) == 0) {
+  if (ANY_ALIGNMENT || (((uintptr_t)to | (uintptr_t)from) & 3) == 0) {
     for (; length >= 4; length -= 4, to += 4, from += 4) {
-      *(uint32_t *)(void *)to = *(const uint32_t *)(const void *)from;
+      *(word *)(void *)to = *(const word *)(const void *)from;
     }
   }
   while (length--) {

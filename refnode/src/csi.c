@@ -111,6 +111,16 @@ static float body_phase(uint8_t scenario, uint32_t number) {
   }
 }
 
+/* Sixteen random bits, as a value between a third below and a third above zero. */
+static float noise_of(uint32_t bits) {
+  int32_t centred = 2 * (int32_t)bits - 65535;
+#ifdef __SOFTFP__
+  return fm_divide_by_196608(centred);
+#else
+  return (float)centred / 196608.0f;
+#endif
+}
+
 static int8_t quantise(float value) {
   int32_t rounded = (int32_t)(value + 1000.5f) - 1000; /* rounds to nearest, also below zero */
   return (int8_t)(rounded > 127 ? 127 : rounded < -128 ? -128 : rounded);
@@ -121,8 +131,8 @@ static void fill_subcarriers(struct csi_source *source, float phase, int8_t *iq)
   float cosine = fm_cos_turns(turns), sine = fm_sin_turns(turns);
   for (int k = 0; k < CSI_SUBCARRIERS; k++) {
     uint32_t noise = random_bits(source); /* a third of a step, uniform, in either component */
-    float noise_i = ((float)(noise & 0xffff) - 32767.5f) / 98304.0f;
-    float noise_q = ((float)(noise >> 16) - 32767.5f) / 98304.0f;
+    float noise_i = noise_of(noise & 0xffff);
+    float noise_q = noise_of(noise >> 16);
     iq[2 * k] = quantise(source->cosine[k] * cosine - source->sine[k] * sine + noise_i);
     iq[2 * k + 1] = quantise(source->cosine[k] * sine + source->sine[k] * cosine + noise_q);
   }

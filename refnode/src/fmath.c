@@ -1,7 +1,5 @@
 #include "fmath.h"
 
-#include <stdint.h>
-
 /* Taylor series of sin(2 pi x) for |x| <= 1/4 turn, up to the 11th power: truncation error 6e-8. */
 static float sin_quarter(float x) {
   float t = x * (2.0f * FM_PI);
@@ -59,4 +57,20 @@ float fm_sqrt(float value) {
     guess.f = 0.5f * (guess.f + value / guess.f);
   }
   return guess.f;
+}
+
+float fm_divide_by_196608(int32_t n) {
+  uint32_t magnitude = n < 0 ? 0u - (uint32_t)n : (uint32_t)n;
+  uint32_t zeros = (uint32_t)__builtin_clz(magnitude);
+  uint32_t dividend = magnitude << zeros >> 6; /* two bits more than a float has, so that a third of it fills one */
+  uint32_t exponent = 139 - zeros;
+  if (dividend >= 3u << 24) {
+    dividend >>= 1;
+    exponent++;
+  }
+  union {
+    uint32_t u;
+    float f;
+  } bits = {.u = (n < 0 ? 1u << 31 : 0) + (exponent << 23) + (dividend + 1) / 3}; /* a third is never halfway */
+  return bits.f;
 }

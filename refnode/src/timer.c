@@ -3,7 +3,7 @@
 #include "hal.h"
 #include "log.h"
 
-#define STARVED_US 100000u
+#define STARVED_US 200000u
 
 struct timer_counters timer_counters;
 

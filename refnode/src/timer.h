@@ -24,7 +24,7 @@ void timers_run(void);
 void timers_hold(uint64_t until_us);
 
 struct timer_counters {
-  uint32_t starved;  /* how often timers were served 100 ms late or more, which is also logged */
+  uint32_t starved;  /* how often timers were served 200 ms late or more, which is also logged */
   uint32_t worst_ms; /* the latest that one ever was */
 };
 

@@ -150,7 +150,7 @@ def test_an_emulator_may_be_named_relative_to_the_file(espressif: Path) -> None:
 
 def test_unknown_machines_and_misplaced_options() -> None:
     text = refusal(node("esp32s4"))
-    assert "unknown machine 'esp32s4'" in text and "esp32c3, esp32s3, generic, refnode-rv32" in text
+    assert "unknown machine 'esp32s4'" in text and "esp32c3, esp32s3, generic, refnode-arm, refnode-rv32" in text
     assert "nic, onboard_nic cannot be set" in refusal(node(options={"nic": "e1000", "onboard_nic": "x"}))
     assert "console: Input should be" in refusal(node(options={"console": 99}))
 

@@ -1,12 +1,14 @@
 """Devices on a virtual clock, devices on QEMU."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from refnode_qemu import MACHINES, flash_file, guest
 from refnode_virtual import Swarm, compile_host_library
 
 
@@ -18,3 +20,21 @@ def host_library(tmp_path_factory):
 @pytest.fixture
 def swarm(host_library, tmp_path):
     return Swarm(host_library, tmp_path)
+
+
+@pytest.fixture(params=MACHINES)
+def machine(request):
+    """Every machine that there is firmware for."""
+    return request.param
+
+
+@pytest.fixture
+def boot(machine):
+    """`guest` of that machine."""
+    return partial(guest, machine=machine)
+
+
+@pytest.fixture
+def flash(machine, tmp_path):
+    """The path of a flash image with that NVS; the last one replaces those before, but for another name."""
+    return lambda nvs, name="flash.bin": flash_file(tmp_path / name, nvs, machine)

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from refnode_virtual import AGGREGATOR_MAC, Udp, build_nvs, flash_image, ip_of, mac_of, parse_udp
@@ -16,8 +17,37 @@ from swarmrig.nodes.qemu.firmware import firmware_path
 
 FREE_RUNNING = ("-icount", "shift=4,sleep=off")
 """16 ns an instruction, and idle time passes at once."""
-FLASH_BYTES = 32 << 20
 PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Board:
+    """How an emulator is told to be one of the machines."""
+
+    emulator: str
+    image: str
+    flash_bytes: int
+    flash_sector: int
+    flash_base: int
+    options: tuple[str, ...]
+    nic: tuple[str, ...]
+
+
+BOARDS = {
+    "refnode-rv32": Board(
+        "qemu-system-riscv32", "-bios", 32 << 20, 256 << 10, 0x22000000,
+        ("-M", "virt", "-m", "16M", "-global", "virtio-mmio.force-legacy=false",
+         "-drive", "if=pflash,unit=1,format=raw,file={flash}"),
+        ("-device", "virtio-net-device,netdev=n0,mac={mac}"),
+    ),
+    "refnode-arm": Board(
+        "qemu-system-arm", "-kernel", 16 << 20, 4 << 10, 0x21000000,
+        ("-M", "mps2-an385,memory-backend=flash",
+         "-object", "memory-backend-file,id=flash,size=16M,share=on,mem-path={flash}"),
+        ("-net", "nic,netdev=n0,model=lan9118,macaddr={mac}"),
+    ),
+}  # fmt: skip
+MACHINES = tuple(BOARDS)
 
 
 class Guest:
@@ -95,10 +125,10 @@ def _is_udp(frame: bytes, magic: int) -> bool:
     return udp is not None and udp.magic == magic
 
 
-def flash_file(path: Path, nvs: bytes) -> Path:
+def flash_file(path: Path, nvs: bytes, machine: str = "refnode-rv32") -> Path:
     path.write_bytes(flash_image(nvs))
     with path.open("r+b") as file:
-        file.truncate(FLASH_BYTES)
+        file.truncate(BOARDS[machine].flash_bytes)
     return path
 
 
@@ -109,20 +139,19 @@ def node_nvs(number: int, **values: object) -> bytes:
 
 @contextlib.contextmanager
 def guest(flash: Path, *options: str, number: int = 1, variant: str | None = None, image: Path | None = None,
-          pass_fds: tuple[int, ...] = ()) -> Iterator[Guest]:  # fmt: skip
+          pass_fds: tuple[int, ...] = (), machine: str = "refnode-rv32") -> Iterator[Guest]:  # fmt: skip
     """Boot an ELF; the emulator is killed at the end, whatever happened."""
     console, console_far = socket.socketpair()
     port, port_far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     mac = mac_of(number)
+    board = BOARDS[machine]
     command = [
-        "qemu-system-riscv32", "-M", "virt", "-m", "16M", "-accel", "tcg,tb-size=8",
-        "-bios", str(image or firmware_path("refnode-rv32", variant)),
+        board.emulator, "-accel", "tcg,tb-size=8", *(word.format(flash=flash) for word in board.options),
+        board.image, str(image or firmware_path(machine, variant)),
         "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-        "-global", "virtio-mmio.force-legacy=false",
         "-chardev", f"socket,id=c0,fd={console_far.fileno()}", "-serial", "chardev:c0",
         "-netdev", f"dgram,id=n0,local.type=fd,local.str={port_far.fileno()}",
-        "-device", f"virtio-net-device,netdev=n0,mac={mac.hex(':')}",
-        "-drive", f"if=pflash,unit=1,format=raw,file={flash}", *options,
+        *(word.format(mac=mac.hex(":")) for word in board.nic), *options,
     ]  # fmt: skip
     with console, port:
         with console_far, port_far:
@@ -134,6 +163,13 @@ def guest(flash: Path, *options: str, number: int = 1, variant: str | None = Non
         finally:
             process.kill()
             process.wait()
+
+
+def symbols(machine: str) -> dict[str, int]:
+    """The addresses in the plain image's symbol table."""
+    image = str(firmware_path(machine))
+    listing = subprocess.run(["riscv64-unknown-elf-nm", image], capture_output=True, text=True, check=True).stdout
+    return {line.split()[2]: int(line.split()[0], 16) for line in listing.splitlines() if len(line.split()) == 3}
 
 
 def csi_numbers(datagrams: list[Udp]) -> list[int]:

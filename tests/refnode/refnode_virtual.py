@@ -12,6 +12,7 @@ import itertools
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ def load_build():
     """refnode/build.py as a module."""
     spec = importlib.util.spec_from_file_location("refnode_build", REFNODE / "build.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 

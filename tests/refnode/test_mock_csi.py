@@ -1,6 +1,7 @@
 """The ten mock scenarios: what is generated, and that it repeats."""
 
 import math
+from ctypes import c_float, c_int32
 
 import pytest
 from refnode_dsp import Room, function
@@ -103,7 +104,6 @@ def test_scenario_255_plays_all_one_after_the_other(host_library):
 
 
 def test_functions_agree_with_the_mathematical_ones(host_library):
-    from ctypes import c_float
 
     sine = function(host_library, "fm_sin_turns", c_float, c_float)
     cosine = function(host_library, "fm_cos_turns", c_float, c_float)
@@ -121,3 +121,11 @@ def test_functions_agree_with_the_mathematical_ones(host_library):
         value = 1.37 * 2.0**exponent
         assert root(value) == pytest.approx(math.sqrt(value), rel=1e-6)
     assert (arctangent(0, 0), root(0), root(-1)) == (0, 0, 0)
+
+
+def test_the_division_in_integers_is_the_division(host_library):
+    """Bit by bit, for every value that a sample's noise can take."""
+    divide = function(host_library, "fm_divide_by_196608", c_float, c_int32)
+    for bits in range(65536):
+        centred = 2 * bits - 65535
+        assert divide(centred) == c_float(centred / 196608).value  # rounding to 53 bits first changes nothing

@@ -325,7 +325,7 @@ def test_starved_timers_are_noticed_and_recover(node):
 
 def test_timers_that_are_a_little_late_are_not_starved(node):
     swarm = node(4)
-    swarm.type("n", "starve 90")
+    swarm.type("n", "starve 190")
     swarm.run_for(1)
     assert swarm.devices["n"].lines("timer: starved") == []
 

@@ -1,5 +1,5 @@
-"""The firmware's writes to NVS, byte by byte: whenever the power goes, the next boot finds the old value or the new one,
-and an independent reader agrees."""
+"""The firmware's writes to NVS, byte by byte: whenever the power goes, the next boot finds the old value or the new
+one, and an independent reader agrees."""
 
 import ctypes
 

@@ -4,29 +4,21 @@ import json
 import re
 import socket
 import struct
-import subprocess
 
 import pytest
 from refnode_dsp import Room
 from refnode_frames import PEER_MAC, arp_request, checksum, echo_frame, udp_frame
-from refnode_qemu import FREE_RUNNING, csi_numbers, flash_file, guest, node_nvs
+from refnode_qemu import BOARDS, FREE_RUNNING, csi_numbers, node_nvs, symbols
 from refnode_virtual import DATA_PORT, NVS_OFFSET, build_nvs, ip_of, mac_of
-
-from swarmrig.nodes.qemu.firmware import firmware_path
 
 CSI, VITALS, BEACON, RESPONSE = 0xC5110001, 0xC5110002, 0xC5110010, 0xC5110012
 PEER = "10.0.9.9"
 
 
-@pytest.fixture
-def flash(tmp_path):
-    return lambda nvs: flash_file(tmp_path / "flash.bin", nvs)
-
-
-def test_boots_in_milliseconds(flash):
-    with guest(flash(node_nvs(1, scenario=2, tdm_slot=1, tdm_nodes=3)), *FREE_RUNNING) as device:
+def test_boots_in_milliseconds(flash, boot):
+    with boot(flash(node_nvs(1, scenario=2, tdm_slot=1, tdm_nodes=3)), *FREE_RUNNING) as device:
         match = device.wait_for(r"boot_time=(\d+) ms")
-        assert int(match[1]) <= 5  # of a 62.5 MHz processor
+        assert int(match[1]) <= 8  # of a 62.5 MHz processor
     lines = [re.sub(r"\(\d+\)", "(N)", line) for line in device.console.split("\r\n")]
     assert lines[:6] == [
         "rst:0x1 (POWERON)",
@@ -38,8 +30,8 @@ def test_boots_in_milliseconds(flash):
     ]
 
 
-def test_answers_arp_and_ping(flash):
-    with guest(flash(node_nvs(1))) as device:
+def test_answers_arp_and_ping(flash, boot):
+    with boot(flash(node_nvs(1))) as device:
         device.wait_for("boot_time")
         device.send(arp_request(PEER, ip_of(1)))
         device.wait_for_frames(lambda frame: frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\2")
@@ -50,10 +42,10 @@ def test_answers_arp_and_ping(flash):
     assert all(checksum(frame[34:]) == 0 for frame in replies)
 
 
-def test_the_same_samples_as_on_the_host(flash, host_library):
+def test_the_same_samples_as_on_the_host(flash, boot, host_library):
     """Floating point included: what the tests on the host show holds for the device."""
     for scenario in (1, 2, 3):
-        with guest(flash(node_nvs(4, scenario=scenario, seed=77)), *FREE_RUNNING, number=4) as device:
+        with boot(flash(node_nvs(4, scenario=scenario, seed=77)), *FREE_RUNNING, number=4) as device:
             frames = device.wait_for_udp(CSI, 100)[:100]
         room = Room(host_library, scenario, seed=77 + 4)
         # A busy machine makes the device miss slots, so that its hundredth frame may hold a far later sample.
@@ -62,8 +54,8 @@ def test_the_same_samples_as_on_the_host(flash, host_library):
         assert {udp.data[20:] for udp in frames} <= wanted
 
 
-def test_frames_and_vitals_arrive_whole(flash):
-    with guest(flash(node_nvs(3, scenario=1, csi_channel=11)), *FREE_RUNNING, number=3) as device:
+def test_frames_and_vitals_arrive_whole(flash, boot):
+    with boot(flash(node_nvs(3, scenario=1, csi_channel=11)), *FREE_RUNNING, number=3) as device:
         vitals = device.wait_for_udp(VITALS, 30)
         frames = device.udp(CSI)
     for udp in frames:
@@ -76,8 +68,8 @@ def test_frames_and_vitals_arrive_whole(flash):
     assert 1470 <= breathing <= 1530
 
 
-def test_1300_walking_frames_without_a_fall(flash):
-    with guest(flash(node_nvs(1, scenario=2)), *FREE_RUNNING) as device:
+def test_1300_walking_frames_without_a_fall(flash, boot):
+    with boot(flash(node_nvs(1, scenario=2)), *FREE_RUNNING) as device:
         device.wait_for(r"csi: frame_rate", times=14)  # 70 s
         device.type("stats")
         samples = device.wait_for(r"samples=(\d+) .* falls=(\d+)")
@@ -86,24 +78,24 @@ def test_1300_walking_frames_without_a_fall(flash):
     assert "presence=1 motion=2." in device.console
 
 
-def test_falls_are_told_in_time(flash):
-    with guest(flash(node_nvs(2, scenario=3)), *FREE_RUNNING, number=2) as device:
+def test_falls_are_told_in_time(flash, boot):
+    with boot(flash(node_nvs(2, scenario=3)), *FREE_RUNNING, number=2) as device:
         device.wait_for(r"fall detected", times=3)
     times = [int(t) for t in re.findall(r"W \((\d+)\) edge: fall detected node_id=2 accel=\d+", device.console)]
     assert times[0] <= 10_000
     assert times[1] - times[0] <= 20_000
 
 
-def test_a_damaged_configuration(flash):
+def test_a_damaged_configuration(flash, boot):
     nvs = bytearray(node_nvs(3))
     nvs[100] ^= 1
-    with guest(flash(bytes(nvs)), number=9) as device:
+    with boot(flash(bytes(nvs)), number=9) as device:
         device.wait_for(r"W \(\d+\) nvs: NVS damaged \(CRC of an entry, page 0 entry 1\), using defaults")
         device.wait_for(r"node_id=9 role=sensor scenario=0 channel=6 tdm_slot=0 tdm_nodes=1 edge_tier=2")
         device.wait_for(r"ip=10\.0\.1\.19/16 mac=52:54:00:00:00:09")
 
 
-def test_the_partition_table_says_where_nvs_is(flash):
+def test_the_partition_table_says_where_nvs_is(flash, boot):
     path = flash(b"")
     moved = struct.pack("<HBBII16sI", 0x50AA, 1, 2, 0x100000, 0x6000, b"nvs", 0)
     with path.open("r+b") as file:
@@ -111,46 +103,53 @@ def test_the_partition_table_says_where_nvs_is(flash):
         file.write(moved)
         file.seek(0x100000)
         file.write(node_nvs(44))
-    with guest(path) as device:
+    with boot(path) as device:
         device.wait_for("node_id=44")
 
 
-def symbols():
-    listing = subprocess.run(
-        ["riscv64-unknown-elf-nm", str(firmware_path("refnode-rv32"))], capture_output=True, text=True, check=True
-    ).stdout
-    return {line.split()[2]: int(line.split()[0], 16) for line in listing.splitlines() if len(line.split()) == 3}
+REPORTS = {
+    "refnode-rv32": (
+        r"MEPC: 0x(?P<pc>\w{8})  RA: 0x\w{8}  SP: 0x(?P<sp>\w{8})",
+        "MCAUSE: 0x00000005  MTVAL: 0xf0000000",
+    ),
+    "refnode-arm": (
+        r"PC: 0x(?P<pc>\w{8})  LR: 0x\w{8}  SP: 0x(?P<sp>\w{8})",
+        "CFSR: 0x00008200  HFSR: 0x40000000  FAULTADDR: 0xf0000000",
+    ),
+}
+"""Where a crash was, and what of."""
 
 
 @pytest.mark.parametrize("command", ["panic", "crash"])
-def test_a_crash_is_reported_as_esp_idf_does_and_ends_in_a_reset(flash, command):
-    with guest(flash(node_nvs(1))) as device:
+def test_a_crash_is_reported_as_esp_idf_does_and_ends_in_a_reset(flash, boot, machine, command):
+    place, cause = REPORTS[machine]
+    with boot(flash(node_nvs(1))) as device:
         device.wait_for("boot_time")
         device.type(command)
         device.wait_for(
             r"\r\nGuru Meditation Error: Core  0 panic'ed \(LoadProhibited\)\. Exception was unhandled\.\r\n"
         )
-        dump = device.wait_for(r"MEPC: 0x([0-9a-f]{8})  RA: 0x[0-9a-f]{8}  SP: 0x([0-9a-f]{8})")
-        device.wait_for(r"MCAUSE: 0x00000005  MTVAL: 0xf0000000")
+        dump = device.wait_for(place)
+        device.wait_for(cause)
         device.wait_for(r"Rebooting\.\.\.\r\nrst:0xc \(SW_CPU_RESET\)\r\nI \(\d+\) main_task")
         device.wait_for("boot_time", times=2)
-    table = symbols()
-    assert table["hal_load_from_nowhere"] <= int(dump[1], 16) < table["hal_load_from_nowhere"] + 16
-    assert table["__stack_guard"] < int(dump[2], 16) <= table["__stack_top"]
+    table = symbols(machine)
+    assert table["hal_load_from_nowhere"] <= int(dump["pc"], 16) < table["hal_load_from_nowhere"] + 16
+    assert table["__stack_guard"] < int(dump["sp"], 16) <= table["__stack_top"]
 
 
-def test_a_stack_overflow_hits_the_guard(flash):
-    with guest(flash(node_nvs(1))) as device:
+def test_a_stack_overflow_hits_the_guard(flash, boot):
+    with boot(flash(node_nvs(1))) as device:
         device.wait_for("boot_time")
         device.type("recurse")
         device.wait_for(r"Stack overflow in task main has been detected\.\r\nGuru Meditation Error: .*StoreProhibited")
         device.wait_for(r"rst:0xc \(SW_CPU_RESET\)")
 
 
-def test_reset_causes(flash):
+def test_reset_causes(flash, boot):
     ours, far = socket.socketpair()
     monitor = ("-chardev", f"socket,id=q0,fd={far.fileno()}", "-mon", "chardev=q0,mode=control")
-    with ours, far, guest(flash(node_nvs(1)), *monitor, pass_fds=(far.fileno(),)) as device:
+    with ours, far, boot(flash(node_nvs(1)), *monitor, pass_fds=(far.fileno(),)) as device:
         device.wait_for(r"rst:0x1 \(POWERON\)")
         device.type("reboot")
         device.wait_for(r"restarting\r\nrst:0xc \(SW_CPU_RESET\)")
@@ -161,17 +160,17 @@ def test_reset_causes(flash):
         device.wait_for("boot_time", times=3)
 
 
-def test_the_serial_line_takes_long_lines_at_once(flash):
-    with guest(flash(node_nvs(1))) as device:
+def test_the_serial_line_takes_long_lines_at_once(flash, boot):
+    with boot(flash(node_nvs(1))) as device:
         device.wait_for("boot_time")
         device.type("stats\n" * 50 + "flash-write 0x20000 " + "ab" * 200)
         device.wait_for(r"flash: 200 bytes written at 0x20000")
         device.wait_for(r"stats: uptime_ms", times=50)
 
 
-def test_the_flash_keeps_what_was_written(flash):
+def test_the_flash_keeps_what_was_written(flash, boot, machine):
     path = flash(node_nvs(1))
-    with guest(path) as device:
+    with boot(path) as device:
         device.wait_for("boot_time")
         device.type("flash-write 0x3fffe 11223344")  # erased flash, across two sectors
         device.wait_for(r"written at 0x3fffe")
@@ -190,15 +189,16 @@ def test_the_flash_keeps_what_was_written(flash):
     assert not any(image[0x40002:])
 
 
-def test_flash_writes_outside_are_refused(flash):
-    with guest(flash(node_nvs(1))) as device:
+def test_flash_writes_outside_are_refused(flash, boot, machine):
+    last = BOARDS[machine].flash_bytes - 1
+    with boot(flash(node_nvs(1))) as device:
         device.wait_for("boot_time")
-        device.type("flash-write 0x1ffffff 0011")
-        device.wait_for(r"E \(\d+\) console: flash: cannot write 2 bytes at 0x1ffffff")
+        device.type(f"flash-write {last:#x} 0011")
+        device.wait_for(rf"E \(\d+\) console: flash: cannot write 2 bytes at {last:#x}")
 
 
-def test_a_console_that_nobody_reads_does_not_stop_the_device(flash):
-    with guest(flash(node_nvs(1))) as device:
+def test_a_console_that_nobody_reads_does_not_stop_the_device(flash, boot):
+    with boot(flash(node_nvs(1))) as device:
         device.wait_for_udp(CSI, 1)
         device.reads_console = False
         device.type("help\n" * 100)  # 60 kB of answers: more than all buffers on the way
@@ -210,9 +210,9 @@ def test_a_console_that_nobody_reads_does_not_stop_the_device(flash):
         device.wait_for(r"stats: uptime_ms")
 
 
-def test_console_text_is_complete_for_a_slow_reader(flash):
+def test_console_text_is_complete_for_a_slow_reader(flash, boot):
     """Nothing is lost that fits into the device's own buffer, and nothing is held up meanwhile."""
-    with guest(flash(node_nvs(1))) as device:
+    with boot(flash(node_nvs(1))) as device:
         device.wait_for_udp(CSI, 1)
         device.reads_console = False
         device.type("stats\n" * 30)  # 10 kB
@@ -223,10 +223,10 @@ def test_console_text_is_complete_for_a_slow_reader(flash):
         device.wait_for(r"late=0 unsent=0", times=31)
 
 
-def test_a_hub_keeps_time_receives_and_forwards(flash):
+def test_a_hub_keeps_time_receives_and_forwards(flash, boot):
     nvs = node_nvs(0, role=1, hub=1, tdm_nodes=2, tdm_slot=0)
     frame = struct.pack("<IBBHIIbbH", CSI, 1, 1, 2, 2437, 0, -40, -90, 0) + b"\1\2\3\4"
-    with guest(flash(nvs), number=0) as device:
+    with boot(flash(nvs), number=0) as device:
         device.wait_for("boot_time")
         beacons = device.wait_for_udp(BEACON, 10)
         device.send(arp_request(ip_of(1), ip_of(0), sender_mac=mac_of(1)))
@@ -244,10 +244,10 @@ def test_a_hub_keeps_time_receives_and_forwards(flash):
     assert 0 < t2 <= t3 < t2 + 1000
 
 
-def test_two_guests_synchronise(tmp_path):
-    hub_flash = flash_file(tmp_path / "hub.bin", node_nvs(0, role=1, hub=1, tdm_nodes=2, tdm_slot=0))
-    sensor_flash = flash_file(tmp_path / "s.bin", node_nvs(1, target_ip=ip_of(0), tdm_nodes=2, tdm_slot=1, scenario=1))
-    with guest(hub_flash, number=0) as hub, guest(sensor_flash, number=1) as sensor:
+def test_two_guests_synchronise(flash, boot):
+    hub_flash = flash(node_nvs(0, role=1, hub=1, tdm_nodes=2, tdm_slot=0), "hub.bin")
+    sensor_flash = flash(node_nvs(1, target_ip=ip_of(0), tdm_nodes=2, tdm_slot=1, scenario=1), "sensor.bin")
+    with boot(hub_flash, number=0) as hub, boot(sensor_flash, number=1) as sensor:
         passed = [0, 0]
         while "coord: node_id=1 frames=" not in hub.console:
             for index, (source, target) in enumerate(((hub, sensor), (sensor, hub))):
@@ -263,11 +263,11 @@ def test_two_guests_synchronise(tmp_path):
     assert relayed == sent[: len(relayed)]
 
 
-def test_runs_repeat_to_the_byte(tmp_path):
+def test_runs_repeat_to_the_byte(flash, boot):
     """Under virtual time, without input, two runs print the same and send the same."""
 
     def run(name: str) -> tuple[str, list[bytes]]:
-        with guest(flash_file(tmp_path / name, node_nvs(1, scenario=255)), *FREE_RUNNING) as device:
+        with boot(flash(node_nvs(1, scenario=255), name), *FREE_RUNNING) as device:
             device.answer_arp_for = set()
             device.wait_for(r"csi: frame_rate", times=6)
         return device.console[: device.console.index("I (30")], device.frames[:10]
@@ -275,9 +275,9 @@ def test_runs_repeat_to_the_byte(tmp_path):
     assert run("a") == run("b")
 
 
-def test_configurations_of_the_matrix_are_accepted(flash):
+def test_configurations_of_the_matrix_are_accepted(flash, boot):
     nvs = build_nvs(ssid="net", node_id=255, target_port=65535, subk_count=32, vital_win=256, tdm_slot=0, tdm_nodes=255)
-    with guest(flash(nvs), number=4) as device:
+    with boot(flash(nvs), number=4) as device:
         device.wait_for(r"node_id=255 .* tdm_slot=0 tdm_nodes=255 edge_tier=2")
         device.wait_for("boot_time")
     assert "out of range" not in device.console

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from refnode_frames import arp_request, udp_frame
-from refnode_qemu import Guest, flash_file, guest, node_nvs
+from refnode_qemu import BOARDS, Guest, node_nvs
 from refnode_virtual import CONTROL_PORT, DATA_PORT, ip_of, mac_of
 
 NS_PER_INSTRUCTION = 16
@@ -18,8 +18,8 @@ LIMIT = 0.02
 BEACON = 0xC5110010
 
 
-@pytest.fixture(scope="module")
-def plugin(tmp_path_factory) -> Path:
+@pytest.fixture
+def plugin(tmp_path_factory, machine) -> Path:
     """The counting plugin, compiled for the interface version that the installed emulator takes."""
     directory = tmp_path_factory.mktemp("plugin")
     for api in range(1, 8):
@@ -27,7 +27,7 @@ def plugin(tmp_path_factory) -> Path:
         source = Path(__file__).parent / "host" / "count_plugin.c"
         subprocess.run(["gcc", "-shared", "-fPIC", f"-DAPI={api}", str(source), "-o", str(library)], check=True)
         tried = subprocess.run(
-            ["qemu-system-riscv32", "-M", "none", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio",
+            [BOARDS[machine].emulator, "-M", "none", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio",
              "-plugin", str(library)],
             input="quit\n", capture_output=True, text=True, env={"COUNT_FILE": "/dev/null"}, check=False,
         )  # fmt: skip
@@ -53,22 +53,22 @@ def load_over(device: Guest, count_file: Path) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("scenario", [2, 3])
-def test_a_sensor(tmp_path, monkeypatch, plugin, scenario):
+def test_a_sensor(tmp_path, monkeypatch, flash, boot, plugin, scenario):
     count_file = tmp_path / "count"
     monkeypatch.setenv("COUNT_FILE", str(count_file))
-    flash = flash_file(tmp_path / "flash.bin", node_nvs(1, scenario=scenario))
-    with guest(flash, *PACED, "-plugin", str(plugin)) as device:
+    with boot(flash(node_nvs(1, scenario=scenario)), *PACED, "-plugin", str(plugin)) as device:
         device.wait_for(r"csi: frame_rate")
         measured, claimed = load_over(device, count_file)
     assert 0.0005 < measured <= LIMIT  # it did work
     assert measured / 2 < claimed < 3 * measured  # the emulator may wake it late, which looks like work to it
 
 
-def test_the_hub_of_two_sensors(tmp_path, monkeypatch, plugin):
+def test_the_hub_of_two_sensors(tmp_path, monkeypatch, flash, boot, plugin):
     count_file = tmp_path / "count"
     monkeypatch.setenv("COUNT_FILE", str(count_file))
-    flash = flash_file(tmp_path / "flash.bin", node_nvs(0, role=1, hub=1, tdm_nodes=3, tdm_slot=0))
-    with guest(flash, *PACED, "-plugin", str(plugin), number=0) as device:
+    with boot(
+        flash(node_nvs(0, role=1, hub=1, tdm_nodes=3, tdm_slot=0)), *PACED, "-plugin", str(plugin), number=0
+    ) as device:
         play_sensors(device, until=r"coord: node_id=2 frames=\d+")
         measured, claimed = load_over(device, count_file)
     report = r"coord: node_id={} frames=(\d+) gaps=0"

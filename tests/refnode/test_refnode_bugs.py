@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from refnode_frames import arp_request, udp_frame
-from refnode_qemu import FREE_RUNNING, csi_numbers, flash_file, guest, node_nvs
+from refnode_qemu import FREE_RUNNING, csi_numbers, node_nvs
 from refnode_virtual import DATA_PORT, ip_of, mac_of
 
 from swarmrig.nodes.qemu.firmware import VARIANTS
@@ -16,12 +16,11 @@ HEAP_ERRORS = ("HEAP_ERROR", "CORRUPT HEAP")
 
 
 @pytest.fixture
-def boot(tmp_path):
+def start(flash, boot):
     """A guest on virtual time that runs as fast as it can."""
 
     def start(variant: str | None, number: int = 1, **nvs: object):
-        flash = flash_file(tmp_path / "flash.bin", node_nvs(number, **nvs))
-        return guest(flash, *FREE_RUNNING, number=number, variant=variant)
+        return boot(flash(node_nvs(number, **nvs)), *FREE_RUNNING, number=number, variant=variant)
 
     return start
 
@@ -35,8 +34,8 @@ def is_whole(data: bytes) -> bool:
 
 
 @pytest.mark.parametrize("variant", [None, *VARIANTS])
-def test_every_other_sign_is_healthy(boot, variant):
-    with boot(variant, scenario=1, tdm_nodes=3, tdm_slot=1) as device:
+def test_every_other_sign_is_healthy(start, variant):
+    with start(variant, scenario=1, tdm_nodes=3, tdm_slot=1) as device:
         device.wait_for(r"csi: frame_rate=\d+\.\d frames=\d+\r", times=2)
         device.wait_for_udp(VITALS, 2)
         frames = device.udp(CSI)
@@ -56,16 +55,16 @@ def test_every_other_sign_is_healthy(boot, variant):
     assert "TDM slot=1 of 3" in console
 
 
-def test_mute_sends_vitals_but_no_csi(boot):
-    with boot("mute", scenario=1) as device:
+def test_mute_sends_vitals_but_no_csi(start):
+    with start("mute", scenario=1) as device:
         device.wait_for(r"csi: frame_rate=0\.0 frames=0", times=3)
     assert device.udp(CSI) == []
     assert len(device.udp(VITALS)) >= 10
 
 
 @pytest.mark.parametrize(("variant", "slot"), [(None, 1), ("wrong-slot", 2)])
-def test_wrong_slot_sends_in_the_next_one(boot, variant, slot):
-    with boot(variant, tdm_nodes=3, tdm_slot=1) as device:
+def test_wrong_slot_sends_in_the_next_one(start, variant, slot):
+    with start(variant, tdm_nodes=3, tdm_slot=1) as device:
         vitals = device.wait_for_udp(VITALS, 10)
     assert "tdm_slot=1 tdm_nodes=3" in device.console
     assert "TDM slot=1 of 3" in device.console
@@ -73,14 +72,14 @@ def test_wrong_slot_sends_in_the_next_one(boot, variant, slot):
     assert phases == {(slot * 50000 // 3 + 50000 // 3 // 4) // 1000}
 
 
-def test_wrong_slot_wraps_around(boot):
-    with boot("wrong-slot", tdm_nodes=3, tdm_slot=2) as device:
+def test_wrong_slot_wraps_around(start):
+    with start("wrong-slot", tdm_nodes=3, tdm_slot=2) as device:
         vitals = device.wait_for_udp(VITALS, 3)
     assert {struct.unpack_from("<I", udp.data, 24)[0] % 50 for udp in vitals} == {4}
 
 
-def test_panic_at_10s_and_again_after_the_reset(boot):
-    with boot("panic-at-10s") as device:
+def test_panic_at_10s_and_again_after_the_reset(start):
+    with start("panic-at-10s") as device:
         device.wait_for(r"Guru Meditation Error: Core  0 panic'ed \(LoadProhibited\)", times=2)
     before, rest = device.console.split("Guru Meditation", 1)
     assert "frame_rate" in before
@@ -89,8 +88,8 @@ def test_panic_at_10s_and_again_after_the_reset(boot):
     assert "rst:0xc (SW_CPU_RESET)" in rest
 
 
-def test_leak_until_oom_within_seconds(boot):
-    with boot("leak-until-oom") as device:
+def test_leak_until_oom_within_seconds(start):
+    with start("leak-until-oom") as device:
         match = device.wait_for(r"E \((\d+)\) heap: HEAP_ERROR: out of memory, malloc\(1024\) failed")
         device.wait_for(r"csi: frame_rate=20\.0", times=4)
     assert int(match[1]) < 12_000
@@ -99,15 +98,15 @@ def test_leak_until_oom_within_seconds(boot):
     assert all("malloc(32)" in line for line in errors[1:])
 
 
-def test_corrupt_frame_contradicts_itself_every_second_time(boot):
-    with boot("corrupt-frame", scenario=1) as device:
+def test_corrupt_frame_contradicts_itself_every_second_time(start):
+    with start("corrupt-frame", scenario=1) as device:
         frames = device.wait_for_udp(CSI, 60)
     assert [is_whole(udp.data) for udp in frames[:60]] == [True, False] * 30
     assert {len(udp.data) for udp in frames} == {124}
 
 
-def test_slow_boot_says_nothing_for_twelve_seconds(boot):
-    with boot("slow-boot") as device:
+def test_slow_boot_says_nothing_for_twelve_seconds(start):
+    with start("slow-boot") as device:
         device.wait_for("boot_time")
     assert 12_000 <= boot_ms(device.console) <= 12_100
     assert device.console.split("\r\n")[0].startswith("rst:0x1")
@@ -115,10 +114,10 @@ def test_slow_boot_says_nothing_for_twelve_seconds(boot):
 
 
 @pytest.mark.parametrize("variant", [None, "deaf-coordinator"])
-def test_deaf_coordinator_ignores_what_it_gets(tmp_path, variant):
+def test_deaf_coordinator_ignores_what_it_gets(flash, boot, variant):
     nvs = node_nvs(0, role=1, hub=1, tdm_nodes=2, tdm_slot=0)
     data = struct.pack("<IBBHIIbbH", CSI, 1, 1, 2, 2437, 0, -40, -90, 0) + b"\1\2\3\4"
-    with guest(flash_file(tmp_path / "flash.bin", nvs), number=0, variant=variant) as device:
+    with boot(flash(nvs), number=0, variant=variant) as device:
         device.wait_for_udp(CSI, 1)  # the aggregator's address is known
         device.send(arp_request(ip_of(1), ip_of(0), sender_mac=mac_of(1)))
         device.send(udp_frame(device.mac, ip_of(1), ip_of(0), DATA_PORT, data))

@@ -1,6 +1,7 @@
 /* Timer, interrupt controller, sleep and reset of QEMU's riscv `virt` machine. */
 #include "board.h"
 
+#include "devices.h"
 #include "hal.h"
 
 #define MTIMECMP (CLINT_BASE + 0x4000u)
@@ -11,15 +12,6 @@
 #define PLIC_ENABLE (PLIC_BASE + 0x2000u)
 #define PLIC_THRESHOLD (PLIC_BASE + 0x200000u)
 #define PLIC_CLAIM (PLIC_BASE + 0x200004u)
-#define RETAINED_MAGIC 0x5377526eu
-
-struct retained {
-  uint32_t magic;
-  uint32_t cause;
-};
-
-extern struct retained __retained;
-extern uint8_t __heap_start[], __heap_end[];
 
 static uint64_t slept_ticks;
 static uint64_t armed = UINT64_MAX;
@@ -66,7 +58,7 @@ static void serve_interrupt(void) {
 }
 
 void hal_wait_until(uint64_t deadline_us) {
-  uart_pump();
+  console_pump();
   uint64_t before = ticks();
   uint64_t deadline = deadline_us > UINT64_MAX / TICKS_PER_US ? UINT64_MAX : deadline_us * TICKS_PER_US;
   if (deadline <= before) {
@@ -82,31 +74,10 @@ void hal_wait_until(uint64_t deadline_us) {
   }
 }
 
-void hal_heap_region(uint8_t **start, size_t *size) {
-  *start = __heap_start;
-  *size = (size_t)(__heap_end - __heap_start);
-}
-
-enum hal_reset_cause hal_reset_cause(void) {
-  bool software = __retained.magic == RETAINED_MAGIC && __retained.cause == HAL_RESET_SOFTWARE;
-  __retained.magic = RETAINED_MAGIC;
-  __retained.cause = HAL_RESET_POWER_ON; /* unless hal_reset() says otherwise, the next one comes from outside */
-  return software ? HAL_RESET_SOFTWARE : HAL_RESET_POWER_ON;
-}
-
-void hal_reset(void) {
-  __retained.magic = RETAINED_MAGIC;
-  __retained.cause = HAL_RESET_SOFTWARE;
-  uart_flush();
+void board_reset(void) {
   write32(TEST_BASE, 0x7777);
   for (;;) {
     __asm__ volatile("wfi");
-  }
-}
-
-void hal_hang(void) { /* interrupts are off anyway */
-  uart_flush();
-  for (;;) {
   }
 }
 

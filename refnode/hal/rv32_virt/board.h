@@ -26,12 +26,6 @@ static inline void write8(uintptr_t address, uint8_t value) { *(volatile uint8_t
 /* Let an interrupt source end a sleep. */
 void plic_enable(uint32_t irq);
 
-/* Send console text that the line takes now, and arrange to be woken for the rest. */
-void uart_pump(void);
-
-/* Wait, within reason, until all console text has left. */
-void uart_flush(void);
-
 /* Acknowledge the network device's interrupt. */
 void nic_acknowledge(void);
 

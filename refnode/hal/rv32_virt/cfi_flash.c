@@ -1,10 +1,12 @@
 /* pflash unit 1: two 16-bit Intel (CFI command set 1) devices side by side, so every command is doubled. */
 #include "board.h"
 
+#include "devices.h"
 #include "hal.h"
 
 const uint8_t *const hal_flash = (const uint8_t *)FLASH1_BASE;
 const size_t hal_flash_size = FLASH1_SIZE;
+const uint32_t flash_sector_bytes = FLASH_SECTOR;
 
 enum {
   READ_ARRAY = 0x00ff00ff, PROGRAM = 0x00400040, BUFFERED_PROGRAM = 0x00e800e8, ERASE = 0x00200020,
@@ -12,11 +14,9 @@ enum {
 };
 
 /* Words that one buffered program command takes at most: 2 KiB, half of what the two devices' CFI tables allow. */
-enum { BLOCK_WORDS = 512, SECTOR_WORDS = FLASH_SECTOR / 4 };
+enum { BLOCK_WORDS = 512 };
 
-extern uint32_t __sector_buffer[FLASH_SECTOR / 4];
-
-/* Both commands leave the device in status mode, in which its contents cannot be read. */
+/* Every command leaves the device in status mode, in which its contents cannot be read. */
 static bool finish(uintptr_t address) {
   uint32_t status;
   do {
@@ -27,15 +27,21 @@ static bool finish(uintptr_t address) {
   return !(status & STATUS_ERRORS);
 }
 
-static bool program_word(uintptr_t address, uint32_t word) {
-  write32(address, PROGRAM);
-  write32(address, word);
-  return finish(address);
+bool flash_erase(uintptr_t sector) {
+  write32(sector, ERASE);
+  write32(sector, CONFIRM);
+  return finish(sector);
 }
 
-static bool erase_sector(uintptr_t address) {
-  write32(address, ERASE);
-  write32(address, CONFIRM);
+/* The emulated device stores what it is given, also bits that rise. */
+static bool program_word(uintptr_t address, uint32_t word) {
+  uint32_t old = read32(address);
+  word &= old;
+  if (word == old) {
+    return true;
+  }
+  write32(address, PROGRAM);
+  write32(address, word);
   return finish(address);
 }
 
@@ -49,6 +55,9 @@ static bool is_erased(const uint32_t *words) {
 }
 
 static bool program_block(uintptr_t address, const uint32_t *words) {
+  if (is_erased(words)) {
+    return true;
+  }
   write32(address, BUFFERED_PROGRAM);
   write32(address, (BLOCK_WORDS - 1) << 16 | (BLOCK_WORDS - 1)); /* the count, for both devices */
   for (uint32_t i = 0; i < BLOCK_WORDS; i++) {
@@ -58,59 +67,13 @@ static bool program_block(uintptr_t address, const uint32_t *words) {
   return finish(address);
 }
 
-static bool rewrite_sector(uintptr_t sector) {
-  bool good = erase_sector(sector);
-  for (uint32_t i = 0; i < SECTOR_WORDS; i += BLOCK_WORDS) {
-    if (!is_erased(__sector_buffer + i)) {
-      good &= program_block(sector + 4 * i, __sector_buffer + i);
-    }
-  }
-  return good;
-}
-
-/* Writing without erasing: no bit rises, which most small writes are arranged for. False when one would have to. */
-static bool only_falls(uint32_t offset, const uint8_t *data, size_t length) {
-  for (size_t i = 0; i < length; i++) {
-    if (data[i] & ~hal_flash[offset + i]) {
-      return false;
-    }
-  }
-  return true;
-}
-
-static bool program_words(uint32_t offset, const uint8_t *data, size_t length) {
+bool flash_program(uintptr_t address, const uint32_t *words, uint32_t count) {
   bool good = true;
-  while (length) {
-    uintptr_t address = FLASH1_BASE + (offset & ~3u);
-    uint32_t old = read32(address), word = old;
-    for (uint32_t within = offset % 4; length && within < 4; within++, offset++, length--) {
-      ((uint8_t *)&word)[within] = *data++;
-    }
-    if (word != old) {
-      good &= program_word(address, word);
-    }
+  for (; count >= BLOCK_WORDS; count -= BLOCK_WORDS, words += BLOCK_WORDS, address += 4 * BLOCK_WORDS) {
+    good &= program_block(address, words);
   }
-  return good;
-}
-
-bool hal_flash_write(uint32_t offset, const uint8_t *data, size_t length) {
-  if (offset > FLASH1_SIZE || length > FLASH1_SIZE - offset) {
-    return false;
-  }
-  if (only_falls(offset, data, length)) {
-    return program_words(offset, data, length);
-  }
-  bool good = true;
-  while (length) {
-    uint32_t within = offset % FLASH_SECTOR;
-    uintptr_t sector = FLASH1_BASE + offset - within;
-    for (uint32_t i = 0; i < SECTOR_WORDS; i++) {
-      __sector_buffer[i] = read32(sector + 4 * i);
-    }
-    for (; length && within < FLASH_SECTOR; within++, offset++, length--) {
-      ((uint8_t *)__sector_buffer)[within] = *data++;
-    }
-    good &= rewrite_sector(sector);
+  for (; count; count--, words++, address += 4) {
+    good &= program_word(address, *words);
   }
   return good;
 }

@@ -35,8 +35,8 @@ _start:
   wfi
   j 3b
 
-/* Save the registers where crash.c expects them (struct trap_frame) on a stack of its own: the crash may well
- * be a stack overflow. A crash while reporting a crash starts over on the same stack; trap_depth ends that. */
+/* Save the registers where trap.c expects them (struct trap_frame) on a stack of its own: the crash may well
+ * be a stack overflow. A crash while reporting a crash starts over on the same stack; crash_report() ends that. */
   .section .text.trap, "ax"
   .balign 4
 trap_entry:

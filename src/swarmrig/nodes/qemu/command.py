@@ -17,6 +17,9 @@ from swarmrig.nodes.qemu.setup import Setup
 from swarmrig.nodes.qemu.virtual import EPOCH, ICOUNT_SHIFT, TRANSMIT_DELAY_NS, Lockstep
 from swarmrig.timebase.plugin import plugin_option
 
+MEMORY_FILE = ",memory-backend=flash"
+"""The machine's memory is the flash image, mapped: what the guest writes is in the file at once."""
+
 CONSOLE_FD = 3
 MONITOR_FD = 4
 MEMORY_FD = 5
@@ -74,7 +77,7 @@ def value(text: str) -> str:
 
 def _machine(setup: Setup) -> Iterator[str]:
     machine, options = setup.machine, setup.options
-    yield from ("-machine", setup.qemu_machine)
+    yield from ("-machine", setup.qemu_machine + (MEMORY_FILE if machine.storage is Storage.MEMORY_FILE else ""))
     # A small translation buffer: firmware is small, and a fleet of the default ones fills the memory.
     yield from ("-accel", "tcg,tb-size=8")
     if options.cpu:
@@ -103,6 +106,9 @@ def _image(setup: Setup) -> Iterator[str]:
 def _storage(setup: Setup) -> Iterator[str]:
     if setup.machine.storage is Storage.PFLASH:
         yield from ("-drive", "if=pflash,unit=1,format=raw,file={flash}")
+    elif setup.machine.storage is Storage.MEMORY_FILE:
+        size = f"{setup.machine.flash_bytes >> 20}M"
+        yield from ("-object", f"memory-backend-file,id=flash,size={size},share=on,mem-path={{flash}}")
     elif setup.machine.storage is Storage.ESP_FLASH:
         yield from ("-drive", "if=mtd,format=raw,file={flash}")
         if setup.options.factory_mac:

@@ -13,6 +13,7 @@ class Storage(StrEnum):
 
     NONE = "none"
     PFLASH = "pflash"  # parallel NOR flash, unit 1 of riscv `virt`
+    MEMORY_FILE = "memory file"  # the machine's main memory, backed by the image: the reference firmware's flash
     ESP_FLASH = "esp flash"  # the SPI flash of an ESP32 machine: 2, 4, 8 or 16 MiB, boots from it
 
 
@@ -35,6 +36,8 @@ class Machine:
     memory_bytes: int = 0
     """0 leaves it to QEMU's machine."""
     storage: Storage = Storage.NONE
+    flash_bytes: int = 0
+    """Size of its flash image; 0 where the content decides."""
     nic: Nic | None = None
     arguments: tuple[str, ...] = ()
     """Fixed further arguments."""
@@ -87,10 +90,23 @@ MACHINES: dict[str, Machine] = {
             help="the reference device: riscv32, virtio-net, NS16550 console, 32 MiB of flash",
             memory_bytes=16 * MIB,
             storage=Storage.PFLASH,
+            flash_bytes=32 * MIB,
             nic=Nic("virtio-net-device"),
             reference_firmware=True,
             install_hint="apt install qemu-system-misc (newer distributions: qemu-system-riscv)",
             properties=("virtio-mmio.force-legacy=off",),
+        ),
+        Machine(
+            name="refnode-arm",
+            architecture="arm",
+            qemu_machine="mps2-an385",
+            help="the reference device: Cortex-M3, LAN9118, CMSDK console, 16 MiB of flash",
+            memory_bytes=16 * MIB,
+            storage=Storage.MEMORY_FILE,
+            flash_bytes=16 * MIB,
+            nic=Nic("lan9118", onboard=True),
+            reference_firmware=True,
+            install_hint="apt install qemu-system-arm",
         ),
         _esp("esp32s3", "xtensa", 9),
         _esp("esp32c3", "riscv32", 5),

@@ -22,13 +22,17 @@ _RAM = {
 """Boards whose memory is given."""
 _DEFAULT_BYTES = 128 * MIB
 """What QEMU gives a machine of which -m says nothing."""
-_PFLASH_UNIT_1 = {("riscv32", "virt"): 0x2200_0000, ("riscv64", "virt"): 0x2200_0000}
+_FLASH = {
+    (Storage.PFLASH, "riscv32", "virt"): 0x2200_0000,
+    (Storage.PFLASH, "riscv64", "virt"): 0x2200_0000,
+    (Storage.MEMORY_FILE, "arm", "mps2-an385"): 0x2100_0000,
+}
 
 
 def memory_map(setup: Setup) -> MemoryMap:
     """What is known of a node's memory; where nothing is, its ELF file alone tells."""
     board = (setup.architecture, setup.qemu_machine.split(",")[0])
-    ram = _RAM.get(board, ())
+    ram: tuple[tuple[int, int], ...] = _RAM.get(board, ())
     if board in _FIRST_RAM:
         ram = ((_FIRST_RAM[board], setup.options.memory or setup.machine.memory_bytes or _DEFAULT_BYTES),)
     return MemoryMap(ram=ram, image=setup.image, flash_base=flash_base(setup))
@@ -36,5 +40,4 @@ def memory_map(setup: Setup) -> MemoryMap:
 
 def flash_base(setup: Setup) -> int | None:
     """Where the node's flash image is mapped; None where it is not."""
-    board = (setup.architecture, setup.qemu_machine.split(",")[0])
-    return _PFLASH_UNIT_1.get(board) if setup.machine.storage is Storage.PFLASH else None
+    return _FLASH.get((setup.machine.storage, setup.architecture, setup.qemu_machine.split(",")[0]))

@@ -39,8 +39,8 @@ def provision(setup: Setup, plan: NodePlan, context: LaunchContext) -> None:
     firmware = setup.spec.firmware
     try:
         nvs = build_nvs(expected_entries(plan, context))
-        if storage is Storage.PFLASH:
-            assemble_pflash(destination, nvs, base=firmware.flash_base)
+        if storage in {Storage.PFLASH, Storage.MEMORY_FILE}:
+            assemble_pflash(destination, nvs, base=firmware.flash_base, total=setup.machine.flash_bytes)
         else:
             assemble_image(
                 destination,

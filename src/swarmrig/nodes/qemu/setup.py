@@ -104,6 +104,8 @@ def _options(spec: NodeSpec) -> QemuOptions:
 
 
 def _check_options(spec: NodeSpec, machine: Machine, options: QemuOptions) -> None:
+    if machine.storage is Storage.MEMORY_FILE and options.memory not in {None, machine.memory_bytes}:
+        raise NodeError(spec.id, f"memory: {machine.name} has {machine.memory_bytes >> 20} MiB, neither more nor less")
     if machine.qemu_machine:
         useless = [name for name in GENERIC_ONLY if name in options.model_fields_set and _differs(options, name)]
         if useless:

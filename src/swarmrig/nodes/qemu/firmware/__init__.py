@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swarmrig.errors import HostError
 
-MACHINES = ("refnode-rv32",)
+MACHINES = ("refnode-rv32", "refnode-arm")
 VARIANTS = (
     "mute",
     "wrong-slot",
