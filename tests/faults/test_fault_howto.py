@@ -1,0 +1,28 @@
+"""The how-to pages show a fault that works and scenarios that load."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from test_fault_kinds import INSTALLED
+
+from swarmrig.scenario.build import Origin
+from swarmrig.scenario.load import load_text
+
+HOWTO = Path(__file__).parents[2] / "docs" / "howto"
+SHOWN = re.findall(r"^```yaml\n(.*?)^```", (HOWTO / "inject-faults.md").read_text(), re.M | re.S)
+CODE = re.findall(r"^```python\n(.*?)^```", (HOWTO / "write-a-fault.md").read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_scenarios_load(text: str) -> None:
+    scenario = load_text(text, Origin("shown.yml", Path.cwd(), "shown"), registry=INSTALLED)
+    assert len(scenario.faults) >= 4
+
+
+def test_the_example_does_what_its_page_says() -> None:
+    names: dict[str, object] = {"__name__": "shown"}
+    exec("\n".join(CODE), names)
+    assert "made" in names
