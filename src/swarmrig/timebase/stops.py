@@ -91,7 +91,7 @@ class Stops:
 
     def _find_barrier(self) -> None:
         stops = [stop.t_ns for holders in (self._stops, self._guests) for stop in holders.values()]
-        self.barrier_ns = min(self.end_ns, *stops, *(t_ns for t_ns, _ in self._actions))
+        self.barrier_ns = min([self.end_ns, *stops, *(t_ns for t_ns, _ in self._actions)])
 
     @staticmethod
     def _tell(stop: _Stop, now_ns: int) -> None:
