@@ -17,7 +17,7 @@ is seen later happened at that time or later; so a stop REACTION_NS after it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
 from typing import NamedTuple
@@ -41,11 +41,6 @@ class Grant(NamedTuple):
     inputs: list[tuple[int, bytes]]
 
 
-_NOW = attrgetter("now_ns")
-_BASE = attrgetter("base_ns")
-_RUNNING = attrgetter("running")
-
-
 class CausalityError(AssertionError):
     """An input would have come into a guest's past: the result can't be trusted, so the run must not go on."""
 
@@ -65,6 +60,11 @@ class _Guest:
         self.running = True
         self.sequence = 0
         self.gone = False
+
+
+_NOW: Callable[[_Guest], int] = attrgetter("now_ns")
+_BASE: Callable[[_Guest], int] = attrgetter("base_ns")
+_RUNNING: Callable[[_Guest], bool] = attrgetter("running")
 
 
 class Coordinator:

@@ -11,11 +11,9 @@ from typing import Protocol
 
 from swarmrig.net.link import Agenda
 from swarmrig.timebase import protocol
+from swarmrig.timebase.lines import LineJoiner
 from swarmrig.timebase.protocol import Decoder, Reply, Report, Stopped
 from swarmrig.timebase.recording import InputLog
-
-LINE_LIMIT = 1 << 20
-"""Bytes of a console line that are kept; of a longer one, the rest is dropped up to its end."""
 
 SEND_DEADLINE = struct.pack("@ll", 10, 0)
 """A struct timeval: a guest that hangs must not make its driver hang."""
@@ -77,7 +75,7 @@ class Guest:
         """To be asked when it stands again."""
         self._asked: dict[int, Answer] = {}
         self._tag = 0
-        self._part = bytearray()
+        self._joiner = LineJoiner()
 
     def connect(self, fd: int, t_ns: int) -> None:
         """A life begins at `t_ns`: an emulator has the other end of the socket, which now belongs to us."""
@@ -101,8 +99,9 @@ class Guest:
         self.alive = False
         self.unreported = True
         self.inputs.end(self.now)
-        if self._part:
-            self._end_line(self.seen_ns)
+        rest = self._joiner.take_rest()
+        if rest:
+            self._add_line(self.seen_ns, rest)
         self.socket.close()
         self.refuse_all(reason)
 
@@ -138,10 +137,8 @@ class Guest:
     def hear(self, report: Report) -> list[tuple[int, bytes]]:
         """Take in console and answers; returns the frames."""
         self.now, self.pc, self.halted = report.now, report.pc, False
-        for line in report.console:
-            self._part += line.data[: max(0, LINE_LIMIT - len(self._part))]
-            if line.complete:
-                self._end_line(line.t + self.offset_ns)
+        for t_ns, line in self._joiner.feed(report.console):
+            self._add_line(t_ns + self.offset_ns, line)
         for reply in report.replies:
             self._reply(reply)
         if not self.offset_ns:
@@ -174,9 +171,7 @@ class Guest:
         else:
             answer.refuse(reply.data.decode(errors="replace"))
 
-    def _end_line(self, t_ns: int) -> None:
-        raw = bytes(self._part)
-        self._part.clear()
+    def _add_line(self, t_ns: int, raw: bytes) -> None:
         self.waiting_bytes += len(raw)
         self.lines.append((t_ns, raw.removesuffix(b"\n").decode("utf-8", "surrogateescape")))
         self._on_line(self.device, t_ns, raw)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from swarmrig.errors import SwarmrigError
 from swarmrig.timebase import protocol
-from swarmrig.timebase.protocol import Decoder, Flag, Gone, Hello, Message, ProtocolError, Report, Stopped
+from swarmrig.timebase.lines import LineJoiner
+from swarmrig.timebase.protocol import Decoder, Gone, Hello, Message, ProtocolError, Report, Stopped
 from swarmrig.timebase.recording import Input
 
 
@@ -33,16 +34,17 @@ class Output:
     lines: list[tuple[int, bytes]] = field(default_factory=list)
     """Console lines without their newline."""
     frames: list[tuple[int, bytes]] = field(default_factory=list)
-    part: bytes = b""
-    """The beginning of a line that has not ended."""
+    joiner: LineJoiner = field(default_factory=LineJoiner)
 
     def hear(self, report: Report) -> None:
         self.frames += report.frames
-        for line in report.console:
-            self.part += line.data
-            if line.complete:
-                self.lines.append((line.t, self.part.removesuffix(b"\n")))
-                self.part = b""
+        self.lines += [(t_ns, line.removesuffix(b"\n")) for t_ns, line in self.joiner.feed(report.console)]
+
+    def finish(self, now_ns: int) -> None:
+        """The last line ends with the guest."""
+        rest = self.joiner.take_rest()
+        if rest:
+            self.lines.append((now_ns, rest))
 
 
 class SoloGuest:

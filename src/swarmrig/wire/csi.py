@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from swarmrig.wire.ethernet import EtherType
 from swarmrig.wire.ipv4 import Ipv4, Protocol
 from swarmrig.wire.malformed import Malformed, MalformedError
-from swarmrig.wire.udp import Udp
+from swarmrig.wire.udp import Udp, checksum_holds
 
 MAGIC = 0xC5110001
 HEADER_BYTES = 20
 MAX_SUBCARRIERS = 512
 
 _LAYOUT = struct.Struct("<IBBHIIbbH")
-_FAST = struct.Struct(">12xHBxHxxHxBHII HHHH")
+_FAST = struct.Struct(">12xHBxHxxHxBH4s4s HHHH")
 _FAST_CSI = struct.Struct("<IBBHII2xH")
 _UDP_AT = 34
 _CSI_AT = 42
@@ -120,15 +120,9 @@ def csi_key(frame: bytes) -> tuple[int, int] | None:
         return None
     if int.from_bytes(frame[14:_UDP_AT], "big") % 0xFFFF:
         return None
-    if udp_sum and not _udp_sum_holds(frame[_UDP_AT : _UDP_AT + length], src, dst):
+    if udp_sum and not checksum_holds(frame[_UDP_AT : _UDP_AT + length], src, dst):
         return None
     return node, seq
-
-
-def _udp_sum_holds(segment: bytes, src: int, dst: int) -> bool:
-    # As ipv4.checksum: words add up to a multiple of 65535, and the byte order of an odd end is padded.
-    number = int.from_bytes(segment, "big") << (8 * (len(segment) & 1))
-    return (number + src + dst + Protocol.UDP + len(segment)) % 0xFFFF == 0
 
 
 def _slow_key(frame: bytes) -> tuple[int, int] | None:

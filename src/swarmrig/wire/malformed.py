@@ -32,6 +32,9 @@ class Malformed(StrEnum):
     BEACON_VERSION = "beacon: unknown version"
     SYNC_REQUEST_LENGTH = "sync: request is not 16 bytes"
     SYNC_RESPONSE_LENGTH = "sync: response is not 32 bytes"
+    RTP_SHORT = "rtp: shorter than its header"
+    RTP_VERSION = "rtp: not the kind of packet expected"
+    RTP_LENGTH = "rtp: header or padding longer than the packet"
 
 
 class MalformedError(ValueError):

@@ -25,20 +25,21 @@ from typing import Any
 from swarmrig.api.steppable import StepResult
 from swarmrig.nodes.python.neighbours import Neighbours
 from swarmrig.wire import arp
-from swarmrig.wire.ethernet import BROADCAST, Ethernet, EtherType
+from swarmrig.wire.ethernet import BROADCAST, Ethernet, EtherType, mac_to_bytes
 from swarmrig.wire.icmp import ECHO_REQUEST, Icmp
 from swarmrig.wire.ipv4 import (
     DEFAULT_TTL,
     MTU_BYTES,
     Ipv4,
     Protocol,
+    ip_to_bytes,
     ip_to_int,
     ip_to_text,
     is_multicast,
     multicast_mac,
 )
 from swarmrig.wire.malformed import MalformedError
-from swarmrig.wire.udp import Udp
+from swarmrig.wire.udp import Udp, plain_datagram
 
 MAX_DATAGRAM_BYTES = MTU_BYTES - 28
 EPHEMERAL_PORT = 49152
@@ -118,6 +119,9 @@ class Host:
         self._result = StepResult([], [])
         self._sockets: dict[int, Callable[[Datagram], None]] = {}
         self._groups: set[str] = set()
+        self._mac_bytes = mac_to_bytes(self.mac)
+        self._addresses = {ip_to_bytes(address) for address in (self.ip, self._broadcast, "255.255.255.255")}
+        """Where packets for this host are sent to, its groups included."""
         self._packet_id = 0
         self._neighbours = Neighbours(self)
         self.call_at(0, self.on_start)
@@ -183,6 +187,7 @@ class Host:
         if not is_multicast(group):
             raise ValueError(f"{group} is no multicast group")
         self._groups.add(group)
+        self._addresses.add(ip_to_bytes(group))
 
     def send_udp(self, sport: int, dst: str, dport: int, payload: bytes, *, ttl: int = DEFAULT_TTL) -> None:
         """Send a datagram from `sport`; ValueError when it does not fit into one packet."""
@@ -258,6 +263,10 @@ class Host:
 
     def _receive(self, frame: bytes) -> None:
         self.counters.received += 1
+        plain = plain_datagram(frame)
+        if plain is not None and plain.dst in self._addresses and (frame[0] & 1 or frame[:6] == self._mac_bytes):
+            self._hand_out(ip_to_text(plain.src), plain.sport, ip_to_text(plain.dst), plain.dport, plain.payload)
+            return
         try:
             self._dispatch(frame)
         except MalformedError as error:
@@ -291,8 +300,11 @@ class Host:
 
     def _on_udp(self, packet: Ipv4) -> None:
         udp = Udp.parse(packet.payload, packet.src, packet.dst)
-        handler = self._sockets.get(udp.dport)
+        self._hand_out(packet.src, udp.sport, packet.dst, udp.dport, udp.payload)
+
+    def _hand_out(self, src: str, sport: int, dst: str, dport: int, payload: bytes) -> None:
+        handler = self._sockets.get(dport)
         if handler is None:
             self.counters.closed_port += 1
         else:
-            handler(Datagram(self._now_ns, packet.src, udp.sport, packet.dst, udp.dport, udp.payload))
+            handler(Datagram(self._now_ns, src, sport, dst, dport, payload))
