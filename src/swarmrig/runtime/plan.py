@@ -188,8 +188,10 @@ def _span(spec: FaultSpec, specs: Mapping[str, FaultSpec]) -> tuple[int, float] 
     if spec.for_ns is not None:
         return trigger.after_ns, trigger.after_ns + spec.for_ns
     healer = healer_of(spec.id, specs)
-    healing = None if healer is None else trigger_of(healer, specs)
-    return trigger.after_ns, math.inf if healing is None or healing.seen is not None else healing.after_ns
+    if healer is None:
+        return trigger.after_ns, math.inf
+    healing = trigger_of(healer, specs)
+    return None if healing.seen is not None else (trigger.after_ns, healing.after_ns)
 
 
 def _node_problems(spec: FaultSpec, factory: Any, scenario: Scenario, nodes: Sequence[NodePlan]) -> list[Problem]:
