@@ -23,24 +23,15 @@ from typing import Any
 
 import anyio
 
-from swarmrig.api import (
-    CanKill,
-    CanPause,
-    CanPowerCycle,
-    CanReset,
-    HasConsole,
-    HasFlash,
-    HasMemory,
-    HasNmi,
-)
-from swarmrig.api.nodes import Node, NodeBackend
+from swarmrig.api import nodes
+from swarmrig.api.nodes import HasMemory, Node, NodeBackend
+from swarmrig.errors import NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.testing.workbench import Trace, Workbench, open_workbench, scenario_of
 
 CAPABILITIES: dict[str, Any] = {
-    protocol.__name__: protocol
-    for protocol in (HasConsole, CanPause, CanReset, CanKill, CanPowerCycle, HasMemory, HasFlash, HasNmi)
+    name: protocol for name, protocol in vars(nodes).items() if name.startswith(("Can", "Has"))
 }
 NOTICED_S = 1.0
 """How soon the end of a node must be noticed."""
@@ -157,6 +148,50 @@ async def gives_its_memory(case: NodeCase, directory: Path) -> None:
                 await node.write_memory(address, data)
                 _require(await node.read_memory(address, len(data)) == data, f"memory at {address:#x} keeps {data!r}")
             _require(await node.read_memory(address + 1, 3) == b"war", "memory can be read from any address")
+            flipped = bytes(each ^ 0x81 for each in b"swarmrig")
+            for before, after in ((b"swarmrig", flipped), (flipped, b"swarmrig")):
+                told = await node.flip_memory(address, b"\x81" * 8)
+                _require(told == (before, after), f"a flip tells the bytes before and after; it told {told}")
+                _require(await node.read_memory(address, 8) == after, "a flip changes the memory")
+
+
+async def cycles_its_power(case: NodeCase, directory: Path) -> None:
+    """CanPowerCycle: without power the node is silent and has not ended; with power it boots, at its old place."""
+    async with _capable(case, directory, "CanPowerCycle") as found:
+        if found:
+            _, node, trace = found
+            await _refused(node.power_on, "the power of a node that is on cannot be switched on")
+            async with anyio.create_task_group() as tasks:
+                ended = anyio.Event()
+                tasks.start_soon(_set_when_exited, node, ended)
+                for boots in (2, 3):
+                    await node.power_off()
+                    await _refused(node.power_off, "the power of a node that is off cannot be switched off")
+                    await _silence(trace, case.quiet_s)
+                    await node.power_on()
+                    await trace.wait_for_console(case.boots, count=boots, deadline_s=case.deadline_s)
+                await _sign_of_life(case, trace)
+                _require(not ended.is_set(), "a node without power has not ended")
+                tasks.cancel_scope.cancel()
+            log = directory / "nodes" / case.spec.id / "console.log"
+            _require(log.read_bytes() == bytes(trace.console), "console.log goes on in the same file")
+
+
+async def has_its_flash(case: NodeCase, directory: Path) -> None:
+    """HasFlash: the image is a file, and what is written into it while the power is off is there when it is on."""
+    async with _capable(case, directory, "HasFlash") as found:
+        if found:
+            _, node, trace = found
+            _require(node.flash_path.is_file(), f"the flash image {node.flash_path} is a file")
+            size = node.flash_path.stat().st_size
+            await node.power_off()
+            _rewrite_last_byte(node.flash_path, 0x5A)
+            await node.power_on()
+            await trace.wait_for_console(case.boots, count=2, deadline_s=case.deadline_s)
+            _require(node.flash_path.stat().st_size == size, "flash does not grow")
+            if isinstance(node, HasMemory) and node.flash_base is not None:
+                last = await node.read_memory(node.flash_base + size - 1, 1)
+                _require(last == b"\x5a", f"the node's flash is the image: its last byte is {last!r}")
 
 
 async def notices_its_end(case: NodeCase, directory: Path) -> None:
@@ -220,6 +255,8 @@ NODE_CONTRACT: tuple[Clause, ...] = (
     pauses_and_resumes,
     resets,
     gives_its_memory,
+    cycles_its_power,
+    has_its_flash,
     notices_its_end,
     runs_on_by_itself,
     stops_and_leaves_nothing,
@@ -288,6 +325,25 @@ async def _silence(trace: Trace, seconds: float) -> None:
     await anyio.sleep(seconds)
     _require(len(trace.console) == said, f"a paused node is silent, but said {bytes(trace.console[said:])!r}")
     _require(trace.frame_count == sent, f"a paused node sends nothing, but sent {trace.frame_count - sent} frames")
+
+
+async def _refused(action: Callable[[], Awaitable[None]], clause: str) -> None:
+    try:
+        await action()
+    except NodeError:
+        return
+    _require(False, clause)
+
+
+async def _set_when_exited(node: Node, event: anyio.Event) -> None:
+    await node.wait_exited()
+    event.set()
+
+
+def _rewrite_last_byte(path: Path, value: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(bytes([value]))
 
 
 def _is_empty(directory: Path) -> bool:

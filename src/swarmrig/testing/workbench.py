@@ -8,7 +8,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,16 @@ class Trace:
         self._changed = anyio.Event()
 
 
+class _Network:
+    """What a node on the workbench has for a network: a place that it keeps."""
+
+    def __init__(self, renew: Callable[[], int]) -> None:
+        self._renew = renew
+
+    async def renew_port(self, device: str) -> int:  # noqa: ARG002 - it knows which
+        return self._renew()
+
+
 class Workbench:
     """Made by `open_workbench`."""
 
@@ -110,7 +120,8 @@ class Workbench:
         directory = self.directory / "nodes" / name
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
-            port_fd = stack.enter_context(self._port(plan))
+            ports = stack.enter_context(ExitStack())
+            port_fd = ports.enter_context(self._port(plan))
             if plan.port is PortKind.PYTHON:
                 await stack.enter_async_context(self._polled_console())
             context = LaunchContext(
@@ -123,6 +134,7 @@ class Workbench:
                 spawner=self.spawner,
                 now_ns=self.now_ns,
                 on_console=lambda node, t_ns, chunk: self.traces[node].on_console(t_ns, chunk),
+                network=_Network(lambda: self._renewed(plan, ports)),
             )
             self.contexts[name] = context
             yield await stack.enter_async_context(self.backend.open(plan, context))
@@ -134,6 +146,13 @@ class Workbench:
     def _target_ip(self, spec: NodeSpec) -> str:
         hub = self.scenario.coordinator
         return self.network.device(AGGREGATOR if hub is None or hub.id == spec.id else hub.id).ip
+
+    def _renewed(self, plan: NodePlan, ports: ExitStack) -> int:
+        """Another port in place of the former one."""
+        ports.close()
+        port_fd = ports.enter_context(self._port(plan))
+        assert port_fd is not None
+        return port_fd
 
     @contextmanager
     def _port(self, plan: NodePlan) -> Iterator[int | None]:
