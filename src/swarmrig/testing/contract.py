@@ -189,8 +189,9 @@ async def has_its_flash(case: NodeCase, directory: Path) -> None:
             await node.power_on()
             await trace.wait_for_console(case.boots, count=2, deadline_s=case.deadline_s)
             _require(node.flash_path.stat().st_size == size, "flash does not grow")
-            if isinstance(node, HasMemory) and node.flash_base is not None:
-                last = await node.read_memory(node.flash_base + size - 1, 1)
+            base = node.flash_base
+            if isinstance(node, HasMemory) and base is not None:
+                last = await node.read_memory(base + size - 1, 1)
                 _require(last == b"\x5a", f"the node's flash is the image: its last byte is {last!r}")
 
 
