@@ -189,6 +189,8 @@ def test_degrading_a_routed_link(kind):
         ("wifi_kill", {"node": "s1"}),
         ("inject", {"between": ("s1", "coord"), "udp": {"src": "s1", "dst": "coord", "port": 9}}),
         ("ring_flood", {"node": "s2", "frames": 50}),
+        ("ring_flood", {"node": "coord", "frames": 50}),
+        ("corrupt_frame", {"node": "s1", "frames": 2}),
     ],
 )
 @pytest.mark.parametrize("topology", [Topology.LINE, Topology.RING])

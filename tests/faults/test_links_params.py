@@ -100,6 +100,7 @@ def test_the_plan_says_what_will_happen(item, said):
         ("{at: 1s, corrupt: {between: [a, lan], share: 0}}", "6:", "a share of 0 does nothing"),
         ("{at: 1s, corrupt: {between: [a, lan]}}", "6:23", "missing key 'share'"),
         ("{at: 1s, flap: {between: [a, lan], down: 100%}}", "6:20", "down for a part of each period"),
+        ("{at: 1s, flap: {between: [a, lan], period: 10us}}", "6:20", "a period takes 1ms at least"),
         ("{at: 1s, flap: {between: [a, lan], period: 5s, for: 5s}}", "6:14", "does not fall a second time"),
         ("{at: 1s, blackhole: {between: [a, lan], filter: 'ip.srcc == 1'}}", "6:53", "did you mean 'ip.src'"),
         ("{at: 1s, partition: {sets: [[a]]}}", "6:", "two or more sets"),
@@ -155,12 +156,27 @@ def test_wifi_kill_of_a_router_takes_all_its_links():
         ("cut: {between: [a, lan], for: 5s}", "wifi_kill: {node: a, for: 5s}"),
         ("flap: {between: [a, lan], for: 5s}", "partition: {sets: [[a], [b]], for: 5s}"),
         ("degrade: {between: [a, lan], loss: 1%, for: 5s}", "degrade: {between: [lan, a], loss: 2%, for: 5s}"),
+        ("degrade: {between: [a, lan], rate: 1Mbit, for: 5s}", "degrade: {between: [a, lan], jitter: 9ms, for: 5s}"),
+        ("corrupt: {between: [a, lan], share: 9%, for: 5s}", "corrupt_frame: a"),
     ],
 )
 def test_faults_that_would_hide_each_other_must_not_overlap(first, second):
     with pytest.raises(ScenarioError) as caught:
         planned(f"{{at: 1s, {first}}}\n  - {{at: 3s, {second}}}")
     assert "lan--a" in str(caught.value)
+
+
+def test_faults_that_can_be_told_apart_may_overlap():
+    first = "{at: 1s, degrade: {between: [a, lan], one_way: true, latency: 9ms, loss: 1%, for: 5s}}"
+    for second in (
+        "degrade: {between: [lan, a], one_way: true, loss: 2%, for: 5s}",
+        "corrupt: {between: [a, lan], share: 2%, for: 5s}",
+        "wifi_kill: {node: a, for: 2s}",
+        "corrupt_frame: a",
+    ):
+        assert len(load(f"{first}\n  - {{at: 3s, {second}}}").faults) == 2
+        scenario = load(f"{first}\n  - {{at: 3s, {second}}}")
+        plan_wiring(scenario, plan_network(scenario, [NodePlan(node, ()) for node in scenario.nodes]), REGISTRY)
 
 
 def capture(path, frames, ends=("lan", "a")):

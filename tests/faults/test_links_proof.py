@@ -39,6 +39,8 @@ INSTANT = {
     "replay": ("replay", {"between": ("s1", "coord"), "last": "300ms", "filter": "udp"}),
     "ring_flood": ("ring_flood", {"node": "s1"}),
     "corrupt_frame": ("corrupt_frame", {"node": "s1", "frames": 3}),
+    "ring_flood of the hub": ("ring_flood", {"node": "coord", "frames": 100}),
+    "corrupt_frame of the hub": ("corrupt_frame", {"node": 0, "frames": 3}),
 }  # fmt: skip
 EXACTLY_ONCE = [FaultStage.INJECTED, FaultStage.OBSERVED, FaultStage.HEALED, FaultStage.HEAL_OBSERVED]
 

@@ -10,6 +10,7 @@ from swarmrig.api import FaultContext, HasMemory, Proof, ProofStatus
 from swarmrig.api.params import Params
 from swarmrig.errors import NodeError
 from swarmrig.faults.frames_made import Hop
+from swarmrig.faults.links_degrade import value_claim
 from swarmrig.faults.links_place import Name, node_id
 from swarmrig.faults.memory_place import place_of_symbol
 from swarmrig.faults.observation import ObservedFault, evidence_data, pointer
@@ -80,6 +81,12 @@ class CorruptFrame(ObservedFault):
         return (
             f"corrupt the next {'frame' if count == 1 else f'{count} frames'} of {cls.target(spec, scenario, network)}"
         )
+
+    @classmethod
+    def claims(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> frozenset[str]:
+        """The damage on the wire: frames must be whole again afterwards."""
+        hop = _hop(cls.target(spec, scenario, network), network)
+        return frozenset({value_claim("corrupt", hop.link, hop.sender)})
 
     async def inject(self) -> None:
         self._planted = await self._change_memory()

@@ -328,4 +328,6 @@ def _matching(frames: Sequence[tuple[int, bytes]], text: str | None) -> TimedFra
     found = list(frames) if text is None else [each for each in frames if compile_filter(text).matches(each[1])]
     if not found:
         raise ValueError("there is no frame to replay" + (f" that matches {text!r}" if text is not None else ""))
-    return found[:MOST_FRAMES]
+    if len(found) > MOST_FRAMES:
+        raise ValueError(f"{len(found)} frames are more than the {MOST_FRAMES} that can be replayed: use a filter")
+    return found

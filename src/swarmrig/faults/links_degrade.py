@@ -76,6 +76,11 @@ class DegradeParams(DirectedParams):
         return self
 
 
+def value_claim(name: str, link: str, sender: str) -> str:
+    """What a fault has for itself while it changes a value of one direction."""
+    return f"change the {name} of the link {link} from {sender}"
+
+
 def impairment_changes(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as fields of Impairment."""
     renamed = {"latency": "latency_ns", "jitter": "jitter_ns", "rate": "rate_bps", "queue": "queue_bytes"}
@@ -135,8 +140,10 @@ class Degrade(ObservedFault):
 
     @classmethod
     def claims(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> frozenset[str]:
-        link = cls.target(spec, scenario, network)
-        return frozenset(f"change the {name} of the link {link}" for name in map(_spelled, cls.changes(spec)))
+        """Each value, and how long frames take, by direction: else nobody could tell whose doing it is."""
+        place = place_of(spec.params, scenario, network)
+        names = {"time" if name in _TIMING else name for name in cls.changes(spec)}
+        return frozenset(value_claim(name, place.link, sender) for name in names for sender in place.senders)
 
     async def inject(self) -> None:
         t_ns = await self._set(self._changes)

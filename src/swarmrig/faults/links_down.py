@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from swarmrig.model.units import NS_PER_S, format_duration
 from swarmrig.net.topology import links_of_site
 
 DOWN = {"up": False}
+_SHORTEST_PERIOD_NS = 1_000_000
 
 
 def down_claims(links: Sequence[str]) -> frozenset[str]:
@@ -110,6 +112,8 @@ class FlapParams(LinkParams):
 
     @model_validator(mode="after")
     def _both(self) -> FlapParams:
+        if self.period < _SHORTEST_PERIOD_NS:
+            raise ValueError(f"a period takes {format_duration(_SHORTEST_PERIOD_NS)} at least")
         if not 0 < self.down_ns < self.period:
             raise ValueError("the link must be down for a part of each period, and up for the rest")
         return self
@@ -140,8 +144,8 @@ class Flap:
         self._context = context
         self._link = place_of(spec.params, context.scenario, context.network).link
         self._params = FlapParams.model_construct(**spec.params)
-        self._turns: list[tuple[int, bool]] = []
-        """Each time, and whether the link is up from then on."""
+        self._turns: list[int] = []
+        """When the link fell, rose, fell, …"""
         self._turning = False
         self._waiting: list[Frame] = []
         self._healed_ns: int | None = None
@@ -173,7 +177,7 @@ class Flap:
 
     async def hold(self, until_ns: int | None) -> None:
         """Turn the link on and off until then."""
-        falls_ns, up = self._turns[0][0], False
+        falls_ns, up = self._turns[0], False
         while True:
             up = not up
             if not up:
@@ -220,7 +224,7 @@ class Flap:
             t_ns = await self._context.links.set_link(self._link, {} if up else DOWN, layer=self._spec.id)
         finally:
             self._turning = False
-        self._turns.append((t_ns, up))
+        self._turns.append(t_ns)
         return t_ns
 
     def _catch_up(self) -> None:
@@ -229,15 +233,16 @@ class Flap:
             self._judge(frame)
 
     def _judge(self, frame: Frame) -> None:
-        before = [up for t_ns, up in self._turns if t_ns < frame.t_ns]
-        if not before or any(t_ns == frame.t_ns for t_ns, _ in self._turns):
+        turns = bisect_left(self._turns, frame.t_ns)
+        if turns == 0 or frame.t_ns in self._turns[turns : turns + 1]:  # before the first, or at the instant of one
             return
+        down = turns % 2 == 1
         if self._healed_ns is not None and frame.t_ns > self._healed_ns:
             self._judge_after(frame)
-        elif not before[-1] and frame.delivered:
+        elif down and frame.delivered:
             self._leak = self._leak or frame
         elif len(self._seen) < 3:
-            wanted = frame.delivered if len(self._seen) == 1 else frame.fate is Fate.DOWN and not before[-1]
+            wanted = frame.delivered if len(self._seen) == 1 else down and frame.fate is Fate.DOWN
             if wanted:
                 self._seen.append(frame)
                 if len(self._seen) == 3:
