@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
-
+from swarmrig.cli.parameters import Parameter, parameter_table, parameter_texts, parameters_of
 from swarmrig.errors import HostError, SwarmrigError
 from swarmrig.plugins import Registry
 from swarmrig.runtime.repeat import REPEAT_FILE
 from swarmrig.scenario.problems import suggest_or_list
 
 _FOR = "how long the fault lasts; without it for good, or until a fault `heal` ends it"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    name: str
-    required: bool
-    default: Any
-    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,41 +46,12 @@ def describe_kind(name: str, registry: Registry) -> Kind:
         name=name,
         summary=summary,
         details=details.strip(),
-        parameters=tuple(_parameters(fault.params_model)),
+        parameters=tuple(parameters_of(fault.params_model)),
         needs=tuple(sorted(fault.needs)),
         heals=getattr(fault, "heals", True),
         evidence=getattr(fault, "evidence", ""),
         example=getattr(fault, "example", ""),
     )
-
-
-def _parameters(model: type[BaseModel]) -> Iterator[Parameter]:
-    defaults = {
-        name: field.get_default(call_default_factory=True, validated_data={})
-        for name, field in model.model_fields.items()
-    }
-    known = {name: value for name, value in defaults.items() if value is not PydanticUndefined}
-    shown = model.model_construct(**known).model_dump(mode="json", warnings=False)
-    for name, field in model.model_fields.items():
-        described = field.description or _attribute_docs(model).get(name, "")
-        yield Parameter(name, field.is_required(), shown.get(name), described)
-
-
-@cache
-def _attribute_docs(model: type[BaseModel]) -> dict[str, str]:
-    """What the texts behind the fields of a class say; "" of a class whose source is not there."""
-    found: dict[str, str] = {}
-    for base in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
-        try:
-            [definition] = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        except (OSError, SyntaxError, ValueError):
-            continue
-        body = definition.body if isinstance(definition, ast.ClassDef) else []
-        for field, text in pairwise(body):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-                value = text.value.value if isinstance(text.value, ast.Constant) else ""
-                found[field.target.id] = " ".join(str(value).split())
-    return found
 
 
 def kind_lines(kinds: Sequence[Kind]) -> Iterator[str]:
@@ -125,14 +81,7 @@ def explanation_lines(kind: Kind) -> Iterator[str]:
 
 def _parameter_texts(kind: Kind) -> Iterator[tuple[str, str]]:
     """Name and meaning, `for` included."""
-    for parameter in kind.parameters:
-        described = parameter.description.rstrip(".")
-        if parameter.required:
-            yield parameter.name, f"{described} (required)".strip()
-        elif parameter.default in (None, [], {}, ""):
-            yield parameter.name, f"{described} (optional)".strip()
-        else:
-            yield parameter.name, f"{described} (default {parameter.default})".strip()
+    yield from parameter_texts(kind.parameters)
     if kind.heals and "for" not in {parameter.name for parameter in kind.parameters}:
         yield "for", f"{_FOR} (optional)"
 
@@ -147,8 +96,7 @@ def reference_page(kinds: Sequence[Kind]) -> str:
     ]
     for kind in kinds:
         lines += ["", f"## {kind.name}", "", kind.summary, *(["", kind.details] if kind.details else []), ""]
-        lines += ["| parameter | meaning |", "|---|---|"]
-        lines += [f"| `{name}` | {text.replace('|', chr(92) + '|')} |" for name, text in _parameter_texts(kind)]
+        lines += parameter_table(_parameter_texts(kind))
         lines += ["", f"Needs: {', '.join(f'`{need}`' for need in kind.needs) or 'no capability of its nodes'}."]
         lines += ["", f"Evidence: {kind.evidence}"]
         lines += ["", "```yaml", "faults:", *(f"  - {item}" for item in _items(kind.example)), "```"]
