@@ -1,29 +1,22 @@
-"""What the commands of `suite` do."""
+"""What the commands of `suite` do that read files and run nothing."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anyio
 import click
 
-from swarmrig.cli.failures import describe_failure
-from swarmrig.cli.output import colours_wanted, counted, harmless, say, say_json_line
-from swarmrig.cli.signals import interruption
+from swarmrig.cli.output import colours_wanted, counted, harmless, say, say_json
 from swarmrig.errors import SwarmrigError
-from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED, Outcome
+from swarmrig.model.verdict import EXIT_CODES, Outcome
 from swarmrig.reports.write import write_document
-from swarmrig.suites.conduct import FinishedSuite, SuiteOptions, now_text, run_suite
-from swarmrig.suites.directory import SuiteDirectory, SuiteRun, begin_directory, reopen_directory
-from swarmrig.suites.load import load_suite, load_suite_text
 from swarmrig.suites.manifest import read_manifest
 from swarmrig.suites.media import MEDIA_FAULTS
-from swarmrig.suites.plan import SuitePlan
-from swarmrig.suites.references import check_overrides
 from swarmrig.suites.summary import (
     RunFacts,
     ScenarioVerdict,
@@ -35,6 +28,9 @@ from swarmrig.suites.summary import (
     summary_text,
 )
 
+if TYPE_CHECKING:
+    from swarmrig.suites.compare import Comparison, Judging
+
 
 def summarize_manifest(manifest: Path, output: Path, mode: str, facts: RunFacts, expect: tuple[str, ...]) -> int:
     """Write the summary of a manifest; returns the recommended exit code."""
@@ -42,152 +38,77 @@ def summarize_manifest(manifest: Path, output: Path, mode: str, facts: RunFacts,
     suite.thresholds(mode)  # before anything is read
     rows = read_manifest(manifest, required_columns(suite))
     places = (manifest.absolute().parent, Path(facts.run_dir).absolute(), Path.cwd())
-    verdicts = [judge_row(row, suite, mode, places, _warn) for row in rows]
+    verdicts = [judge_row(row, suite, mode, places, warn) for row in rows]
     repetitions = repetitions_in(rows)
     document = summarize(verdicts, suite, mode, facts, repetitions=repetitions)
     write_document(output, summary_text(document))
     for verdict in verdicts:
-        say(_verdict_line(verdict))
+        say(verdict_line(verdict))
     for difference in differences(verdicts, suite.scenarios, repetitions):
-        _warn(difference)
+        warn(difference)
     passed = document["counts"]["pass"]
     say(f"{passed} of {counted(len(verdicts), 'scenario')} passed, mode {mode}: {output}")
     return int(document["recommended_exit_code"])
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteManner:
-    """How to run a suite, as the command line says it."""
+def tell_latency(
+    first: Path,
+    second: Path | None,
+    match: Sequence[tuple[str, str]],
+    filters: tuple[str | None, str | None],
+    *,
+    as_json: bool,
+) -> int:
+    """Measure latency in captures and print it; returns the exit code."""
+    from swarmrig.suites.wire_latency import RTP_SEQUENCE, Pairing, measure
+    from swarmrig.wire.filter import FilterError, compile_filter
 
-    output_dir: Path
-    mode: str | None = None
-    repetitions: int | None = None
-    jobs: int | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    as_json: bool = False
-
-
-def run_file(file: Path, manner: SuiteManner) -> int:
-    """Run a suite file from its beginning; returns the exit code."""
-    with _told_as_json(manner.as_json):
-        plan = load_suite(file)
-        mode = manner.mode or next(iter(plan.suite.modes))
-        plan.suite.thresholds(mode)
-        check_overrides(plan, manner.variables)
-        begun = SuiteRun(
-            file=str(file),
-            here=str(plan.here),
-            mode=mode,
-            started_at=now_text(),
-            repetitions=manner.repetitions or plan.repetitions,
-            variables=dict(manner.variables),
-        )
-        directory = begin_directory(manner.output_dir, plan.suite.name, plan.text, begun)
-        return _run(plan, directory, manner)
-
-
-def go_on(path: Path, manner: SuiteManner) -> int:
-    """Run what an interrupted run of a suite has left undone; returns the exit code."""
-    with _told_as_json(manner.as_json):
-        directory = reopen_directory(path)
-        begun = directory.run
-        plan = load_suite_text(directory.text, begun.file, Path(begun.here))
-        return _run(plan, directory, manner)
-
-
-def validate_files(files: tuple[Path, ...]) -> int:
-    """Say of every suite file whether it can be run; returns the exit code."""
-    from swarmrig.cli.failures import EXIT_BROKEN, report_failure
-
-    code = 0
-    for file in files:
-        try:
-            plan = load_suite(file)
-        except SwarmrigError as error:
-            code = report_failure(error) or EXIT_BROKEN
-            continue
-        what = f"{counted(len(plan.scenarios), 'scenario')}, {counted(len(plan.suite.modes), 'mode')}"
-        say(f"{file}: ok: {plan.suite.name}, {what}")
-    return code
-
-
-def _run(plan: SuitePlan, directory: SuiteDirectory, manner: SuiteManner) -> int:
-    finished = anyio.run(_watched, plan, directory, manner)
-    verdict = Outcome.PASS if finished.summary["all_pass"] else Outcome.FAIL
-    if manner.as_json:
-        say_json_line({"kind": "result", "directory": str(directory.path), "summary": finished.summary})
-    else:
-        _tell(plan, directory, finished, verdict)
-    return EXIT_INTERRUPTED if finished.interrupted else EXIT_CODES[verdict]
-
-
-async def _watched(plan: SuitePlan, directory: SuiteDirectory, manner: SuiteManner) -> FinishedSuite:
-    observer = _JsonLines() if manner.as_json else _Lines(directory.run.repetitions)
-    finished: FinishedSuite | None = None
-    with anyio.CancelScope() as hurry:
-        async with interruption(hurry) as interrupt:
-            options = SuiteOptions(jobs=manner.jobs, observer=observer, interrupt=interrupt)
-            finished = await run_suite(plan, directory, options)
-    if finished is None:
-        raise KeyboardInterrupt
-    return finished
-
-
-def _tell(plan: SuitePlan, directory: SuiteDirectory, finished: FinishedSuite, verdict: Outcome) -> None:
-    for difference in finished.differences:
-        say(f"{'FAIL':<13} {harmless(difference)}")
-    counts = finished.summary["counts"]
-    interrupted = ", interrupted" if finished.interrupted else ""
-    say("")
-    say(
-        f"{plan.suite.name}: {verdict.value}, {counts['pass']} of {counted(counts['total'], 'run')} passed "
-        f"(mode {directory.run.mode}{interrupted})"
-    )
-    if finished.interrupted:
-        say(f"go on with: swarmrig suite run --resume {directory.path}")
-    say(f"summary: {directory.path}/summary.json")
-
-
-class _Lines:
-    """A line for each verdict."""
-
-    def __init__(self, repetitions: int) -> None:
-        self._repeated = repetitions > 1
-
-    def on_start(self, scenario_id: str, repetition: int) -> None: ...
-
-    def on_verdict(self, verdict: ScenarioVerdict, repetition: int) -> None:
-        say(_verdict_line(verdict, f" #{repetition}" if self._repeated else ""))
-
-    def on_warning(self, text: str) -> None:
-        _warn(text)
-
-
-class _JsonLines:
-    """A line of JSON for everything that happens."""
-
-    def on_start(self, scenario_id: str, repetition: int) -> None:
-        say_json_line({"kind": "scenario.started", "scenario": scenario_id, "repetition": repetition})
-
-    def on_verdict(self, verdict: ScenarioVerdict, repetition: int) -> None:
-        say_json_line({"kind": "scenario.ended", "repetition": repetition, "verdict": verdict.as_json()})
-
-    def on_warning(self, text: str) -> None:
-        say_json_line({"kind": "warning", "message": text})
-
-
-@contextmanager
-def _told_as_json(wanted: bool) -> Iterator[None]:
-    """Whoever reads JSON hears of an error as JSON, too."""
     try:
-        yield
-    except BaseException as error:
-        if wanted:
-            say_json_line({"kind": "error", "errors": describe_failure(error)})
-        raise
+        begin, end = (compile_filter(text) if text is not None else None for text in filters)
+    except FilterError as error:
+        raise SwarmrigError(str(error)) from error
+    pairing = Pairing(match or RTP_SEQUENCE, begin, end)
+    if second is None and all(one == other for one, other in pairing.fields) and begin is end is None:
+        raise SwarmrigError(
+            "in one capture, every frame is its own other half",
+            hint="give a second capture, two fields (--match A=B), or --from and --to",
+        )
+    measured = measure(first, second, pairing)
+    values = measured.as_values()
+    say_json(values) if as_json else say(" ".join(f"{name}={value}" for name, value in values.items()))
+    return 0 if measured.latencies_ns else EXIT_CODES[Outcome.FAIL]
 
 
-def _verdict_line(verdict: ScenarioVerdict, which: str = "") -> str:
+def tell_comparison(first: Path, second: Path, judging: Judging, *, as_json: bool) -> int:
+    """Compare two summaries and print what changed; returns the exit code."""
+    from swarmrig.suites.compare import compare, load_summary, outcome
+
+    comparisons = compare(load_summary(first), load_summary(second), judging)
+    verdict = outcome(comparisons)
+    if as_json:
+        say_json({"verdict": verdict, "confidence": judging.confidence, "tolerance": judging.tolerance,
+                  "comparisons": [comparison.as_json() for comparison in comparisons]})  # fmt: skip
+        return EXIT_CODES[verdict]
+    for comparison in comparisons:
+        say(_comparison_line(comparison))
+    say("")
+    counts = Counter(comparison.change for comparison in comparisons)
+    say(", ".join(f"{counts[change]} {change.lower()}" for change in counts) + f": {verdict.value}")
+    return EXIT_CODES[verdict]
+
+
+def _comparison_line(comparison: Comparison) -> str:
+    before, after = comparison.medians
+    text = f"{comparison.change.value:<13} {harmless(comparison.scenario)} {harmless(comparison.metric)}: "
+    if before is not None and after is not None:
+        share = f" ({(after - before) / abs(before):+.1%})" if before else ""
+        early, late = comparison.runs
+        text += f"median {before:g} -> {after:g}{share}, {early} and {late} runs; "
+    return text + harmless(comparison.message)
+
+
+def verdict_line(verdict: ScenarioVerdict, which: str = "") -> str:
+    """A scenario's verdict on a line."""
     outcome = Outcome.PASS if verdict.passed else Outcome.FAIL
     word = f"{outcome.value:<13}"
     if colours_wanted(sys.stdout):
@@ -195,5 +116,6 @@ def _verdict_line(verdict: ScenarioVerdict, which: str = "") -> str:
     return f"{word} {harmless(verdict.row.scenario_id)}{which}: {harmless(verdict.reason)}"
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Say it on stderr."""
     say(f"warning: {harmless(text)}", stream=sys.stderr)

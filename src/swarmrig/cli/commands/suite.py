@@ -1,4 +1,4 @@
-"""`swarmrig suite run|validate|summarize`"""
+"""`swarmrig suite run|validate|summarize|compare|latency`"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from swarmrig.cli.options import json_option, option
+from swarmrig.model.units import parse_ratio
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -59,7 +60,7 @@ def run(
 
     Exit codes: 0 PASS, 2 FAIL, 3 error, 130 interrupted.
     """
-    from swarmrig.cli.suite_actions import SuiteManner, go_on, run_file
+    from swarmrig.cli.suite_session import SuiteManner, go_on, run_file
 
     manner = SuiteManner(output_dir, mode, repetitions, jobs, variables, as_json)
     if (file is None) == (resume is None):
@@ -76,7 +77,7 @@ def run(
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=_FILE)
 def validate(files: tuple[Path, ...]) -> int:
     """Check suite files; print every error with its place."""
-    from swarmrig.cli.suite_actions import validate_files
+    from swarmrig.cli.suite_session import validate_files
 
     return validate_files(files)
 
@@ -119,3 +120,67 @@ def summarize(
     )
     recommended = summarize_manifest(manifest, output, mode, facts, expect)
     return recommended if enforce else 0
+
+
+def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    try:
+        return parse_ratio(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@command.command("compare")
+@click.argument("first", metavar="BEFORE", type=click.Path(path_type=Path))
+@click.argument("second", metavar="AFTER", type=click.Path(path_type=Path))
+@option("--confidence", default="95%", metavar="SHARE", callback=_share, help="How sure to be. Default: 95%.")
+@option("--tolerance", default="5%", metavar="SHARE", callback=_share, help="How much worse is nothing. Default: 5%.")
+@json_option
+def compare(first: Path, second: Path, confidence: float, tolerance: float, as_json: bool) -> int:
+    """Compare two runs of a suite (directories, or their summary.json): what became worse, beyond the noise.
+
+    Counters with thresholds are compared over the repetitions of each scenario. A regression is a shift to the
+    worse that is larger than the tolerance and, with the confidence asked for, not by chance; what cannot be said
+    that surely is UNCLEAR. Four repetitions on each side are the fewest that 95% can be said of.
+
+    Exit codes: 0 no regression, 1 something is unclear, 2 regression.
+    """
+    from swarmrig.cli.suite_actions import tell_comparison
+    from swarmrig.suites.compare import Judging
+
+    if not 0.5 <= confidence < 1:
+        raise click.UsageError("--confidence lies between 50% and 100%, which nothing reaches")
+    return tell_comparison(first, second, Judging(confidence, tolerance), as_json=as_json)
+
+
+def _field_pairs(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """`a=b` as (a, b), `a` as (a, a)."""
+    pairs = [value.partition("=") for value in values]
+    return tuple((first.strip(), (second or first).strip()) for first, _, second in pairs)
+
+
+@command.command("latency")
+@click.argument("first", metavar="CAPTURE", type=_FILE)
+@click.argument("second", metavar="[CAPTURE]", type=_FILE, required=False)
+@option("--match", multiple=True, metavar="FIELD[=FIELD]", callback=_field_pairs, help="Fields that are equal.")
+@option("--from", "first_filter", metavar="FILTER", help="Which frames begin a measurement. Default: all.")
+@option("--to", "second_filter", metavar="FILTER", help="Which frames end one. Default: all.")
+@json_option
+def latency(
+    first: Path,
+    second: Path | None,
+    match: tuple[tuple[str, str], ...],
+    first_filter: str | None,
+    second_filter: str | None,
+    as_json: bool,
+) -> int:
+    """Measure latency in captures (pcapng): between two places, or from a frame to its answer.
+
+    Without --match, the same RTP packet is looked for in both captures (ssrc, sequence number, timestamp). With
+    `--match csi.node --match csi.seq` it is a CSI frame, with `--match rtp.ssrc=rtcp.ssrc --match rtp.seq=rtcp.seq`
+    and one capture the report on a packet. Fields are those of filters, and rtp.*, rtcp.*.
+
+    Exit codes: 0 when something was measured, 2 when no frame found its other half.
+    """
+    from swarmrig.cli.suite_actions import tell_latency
+
+    return tell_latency(first, second, match, (first_filter, second_filter), as_json=as_json)
