@@ -1,6 +1,7 @@
 """Views: what a person or a machine is told while a run goes on."""
 
-from __future__ import annotations
+from __future__ from dataclasses import replace
+import annotations
 
 import io
 import json
@@ -145,6 +146,19 @@ def test_live_picture_shows_nodes_links_faults_and_checks():
     ]:
         assert said in picture
     assert "900" not in picture  # access links are no part of the topology
+
+
+def test_of_many_faults_those_that_are_over_come_last():
+    specs = [FaultSpec(f"cut-{number}", "cut", number * S, None, {}) for number in range(20)]
+    made = replace(plan(), faults=tuple(PlannedFault(spec, object, f"what {spec.id} does") for spec in specs))
+    events = [
+        Event(S, "faults", "fault", {"id": f"cut-{number}", "kind": "cut", "stage": "heal observed"})
+        for number in range(12)
+    ]
+    picture = drawn(made, snapshot(), events)
+    assert "what cut-12 does" in picture and "what cut-19 does" in picture
+    assert "what cut-3 does" not in picture
+    assert "... 12 more" in picture
 
 
 def test_live_picture_without_an_end_says_how_to_end_it():

@@ -103,8 +103,10 @@ class ScheduledFault:
             self._sighting.observe(fact)
 
     def observe(self, fact: Fact) -> None:
-        with self._reported():
+        try:  # as `_reported`, but this is done for every fact of the run
             self._fault.observe(fact)
+        except Exception as error:
+            self._report(error)
 
     async def live(self, waiter: Waiter) -> None:
         """Inject when it is due, heal after its duration; healed also when cancelled in between."""
@@ -200,6 +202,8 @@ class ScheduledFault:
             return  # it never fires: see `_why_never`
         self._others.take(self.spec.id, self._claims)
         await self._fault.inject()
+        if not getattr(self._fault, "heals", True):
+            self._others.give_back(self.spec.id)
         end_ns = None if self.spec.for_ns is None else due_ns + self.spec.for_ns
         self._next_ns = end_ns
         if end_ns is None:
@@ -252,11 +256,15 @@ class ScheduledFault:
         """What goes wrong inside is told as the fault's own failure: it must not take the run down, nor pass."""
         try:
             yield
-        except FaultSkippedError as error:
-            self._fail(ProofStatus.SKIPPED, FaultStage.SKIPPED, error.message)
-        except SwarmrigError as error:
-            self._fail(ProofStatus.FAILED, FaultStage.FAILED, error.message)
         except Exception as error:  # a third party's, too
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        if isinstance(error, FaultSkippedError):
+            self._fail(ProofStatus.SKIPPED, FaultStage.SKIPPED, error.message)
+        elif isinstance(error, SwarmrigError):
+            self._fail(ProofStatus.FAILED, FaultStage.FAILED, error.message)
+        else:
             reason = f"the fault itself failed: {type(error).__name__}: {error}"
             self._fail(ProofStatus.FAILED, FaultStage.FAILED, reason)
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from swarmrig.cli.options import json_option, option
+
+
+def _complete_kind(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from swarmrig.plugins import Registry
+
+    return [CompletionItem(name) for name in Registry.load().names("faults") if name.startswith(incomplete)]
 
 
 @click.group("faults")
@@ -34,7 +41,7 @@ def list_kinds(markdown: bool, as_json: bool) -> None:
 
 
 @command.command("explain")
-@click.argument("kind")
+@click.argument("kind", shell_complete=_complete_kind)
 @json_option
 def explain(kind: str, as_json: bool) -> None:
     """Print all about a kind: what it does, its parameters, and what must be seen for it to be proved."""

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from swarmrig.cli.output import counted, harmless
 from swarmrig.cli.view.sentences import line
+from swarmrig.model.facts import FaultStage
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import Judgement, Outcome
 from swarmrig.runtime.events import Event
@@ -34,6 +35,8 @@ _STATE_STYLES = {"launching": "dim", "started": "yellow", "booted": "green", "ex
 _LATEST_EVENTS = 4
 _FIXED_LINES = 14
 """Lines of the picture that are no rows of nodes, links, faults or checks."""
+_FAULT_ROWS = 8
+_OVER = FaultStage.HEAL_OBSERVED.value
 
 
 class LivePicture:
@@ -61,7 +64,8 @@ class LivePicture:
 
     def draw(self, snapshot: Snapshot, height: int) -> RenderableType:
         """All of it, cut to a terminal of `height` lines: what is not well comes first."""
-        room = max(6, height - _FIXED_LINES - len(self._faults) - len(snapshot.checks))
+        fault_rows = min(len(self._faults), _FAULT_ROWS)
+        room = max(6, height - _FIXED_LINES - fault_rows - len(snapshot.checks))
         nodes, links = _share(room, len(snapshot.nodes), len(self._links))
         parts: list[RenderableType] = [
             self._header(snapshot),
@@ -69,7 +73,7 @@ class LivePicture:
             _links_table({name: snapshot.links[name] for name in self._links if name in snapshot.links}, links),
         ]
         if self._faults:
-            parts.append(_faults_table(self._faults))
+            parts.append(_faults_table(self._faults, fault_rows))
         if snapshot.checks:
             parts.append(_checks_table(snapshot.checks))
         parts.extend(Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in self._latest)
@@ -118,11 +122,11 @@ def _links_table(links: Mapping[str, LinkView], rows: int) -> Table:
     return _with_rest(table, len(links) - rows)
 
 
-def _faults_table(faults: Mapping[str, tuple[str, str]]) -> Table:
+def _faults_table(faults: Mapping[str, tuple[str, str]], rows: int) -> Table:
     table = _table("fault", "stage")
-    for description, stage in faults.values():
+    for _, (description, stage) in _first(faults, rows, urgent=lambda fault: fault[1] != _OVER):
         table.add_row(Text(harmless(description)), Text(stage, style="bold red" if stage == "failed" else ""))
-    return table
+    return _with_rest(table, len(faults) - rows)
 
 
 def _checks_table(checks: Mapping[str, Judgement | None]) -> Table:
