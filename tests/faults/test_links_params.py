@@ -179,6 +179,13 @@ def test_faults_that_can_be_told_apart_may_overlap():
         plan_wiring(scenario, plan_network(scenario, [NodePlan(node, ()) for node in scenario.nodes]), REGISTRY)
 
 
+def test_what_is_over_in_an_instant_holds_nothing_any_longer():
+    scenario = load("{at: 1s, corrupt_frame: a}\n  - {at: 3s, corrupt_frame: a}")
+    network = plan_network(scenario, [NodePlan(node, ()) for node in scenario.nodes])
+    faults, _ = plan_wiring(scenario, network, REGISTRY)
+    assert [fault.description for fault in faults] == ["corrupt the next frame of a"] * 2
+
+
 def capture(path, frames, ends=("lan", "a")):
     with CaptureWriter(path, ends) as writer:
         for record in frames:

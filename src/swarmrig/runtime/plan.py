@@ -168,7 +168,7 @@ def _overlaps(faults: Sequence[PlannedFault], scenario: Scenario) -> list[Proble
     specs = {spec.id: spec for spec in scenario.faults}
     claiming = {fault.spec.id: fault for fault in faults if fault.claims}
     ordered = [claiming[spec.id] for spec in acting_order(scenario.faults) if spec.id in claiming]
-    spans = [(fault, span) for fault in ordered if (span := _span(fault.spec, specs)) is not None]
+    spans = [(fault, span) for fault in ordered if (span := _span(fault, specs)) is not None]
     problems = []
     for index, (fault, (start, end)) in enumerate(spans):
         for other, (other_start, other_end) in spans[:index]:
@@ -180,13 +180,14 @@ def _overlaps(faults: Sequence[PlannedFault], scenario: Scenario) -> list[Proble
     return problems
 
 
-def _span(spec: FaultSpec, specs: Mapping[str, FaultSpec]) -> tuple[int, float] | None:
+def _span(fault: PlannedFault, specs: Mapping[str, FaultSpec]) -> tuple[int, float] | None:
     """From when to when a fault is in force; None when that is not known before the run."""
+    spec = fault.spec
     trigger = trigger_of(spec, specs)
     if trigger.seen is not None:
         return None
-    if spec.for_ns is not None:
-        return trigger.after_ns, trigger.after_ns + spec.for_ns
+    if spec.for_ns is not None or not getattr(fault.factory, "heals", True):
+        return trigger.after_ns, trigger.after_ns + (spec.for_ns or 0)
     healer = healer_of(spec.id, specs)
     if healer is None:
         return trigger.after_ns, math.inf
