@@ -1,10 +1,10 @@
 """Views: what a person or a machine is told while a run goes on."""
 
-from __future__ from dataclasses import replace
-import annotations
+from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
