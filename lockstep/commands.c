@@ -146,6 +146,7 @@ static const char *perform(const struct command *command, const uint8_t *payload
     case COMMAND_NMI: return interrupt_unmaskably();
     case COMMAND_PAUSE: clock_pause(); return NULL;
     case COMMAND_RESUME: clock_resume(); return NULL;
+    case COMMAND_CUT: return cut_arm(payload);
     }
     return "this plugin does not know the command";
 }
@@ -199,7 +200,7 @@ void commands_perform(int64_t now)
 
 const uint32_t commands_known = 1u << COMMAND_FRAME | 1u << COMMAND_CONSOLE | 1u << COMMAND_WRITE | 1u << COMMAND_XOR |
                                 1u << COMMAND_READ | 1u << COMMAND_RESET | 1u << COMMAND_NMI | 1u << COMMAND_PAUSE |
-                                1u << COMMAND_RESUME;
+                                1u << COMMAND_RESUME | 1u << COMMAND_CUT;
 
 static const char *check_payload(const struct command *command, const uint8_t *payload)
 {
@@ -216,6 +217,7 @@ static const char *check_payload(const struct command *command, const uint8_t *p
             return "a memory read of a wrong form";
         memcpy(&place, payload, sizeof place);
         return place.length > 0 && place.length <= LOCKSTEP_MEMORY_LIMIT ? NULL : "a memory read of a wrong size";
+    case COMMAND_CUT: return command->length == sizeof(struct cut_place) ? NULL : "a power cut of a wrong form";
     }
     return NULL;
 }

@@ -66,6 +66,11 @@ int64_t commands_next(void); /* time of the first that is left, or LOCKSTEP_NEVE
 void commands_perform(int64_t now);
 int64_t console_next(void); /* time at which the next byte of console input is due */
 
+/* --- cut.c: the power goes at a store ----------------------------------------------------------------------------- */
+
+void cut_watch(struct plugin_instruction *); /* while it is translated */
+const char *cut_arm(const uint8_t *payload); /* returns why it cannot be, or NULL */
+
 /* --- clock.c: time ------------------------------------------------------------------------------------------------ */
 
 int64_t guest_now(void);

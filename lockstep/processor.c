@@ -103,6 +103,7 @@ static void on_translation(plugin_id id, struct plugin_block *block)
         struct plugin_instruction *instruction = qemu.qemu_plugin_tb_get_insn(block, i);
         if (waits(instruction))
             qemu.qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_waiting, NO_REGISTERS, NULL);
+        cut_watch(instruction);
     }
 }
 

@@ -61,6 +61,7 @@ enum command_kind {
     COMMAND_NMI = 7,
     COMMAND_PAUSE = 8,
     COMMAND_RESUME = 9,
+    COMMAND_CUT = 10,
 };
 
 #define WIRE struct __attribute__((packed))
@@ -121,6 +122,12 @@ WIRE grant {
     uint32_t commands;
     uint32_t reserved;
     /* commands follow, in time order */
+};
+
+WIRE cut_place { /* payload of COMMAND_CUT */
+    uint64_t address;
+    uint64_t size;
+    uint32_t stores; /* 0: none is to be counted any more */
 };
 
 WIRE command {

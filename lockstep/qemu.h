@@ -19,6 +19,7 @@
 typedef uint64_t plugin_id;
 struct plugin_block;
 struct plugin_instruction;
+struct plugin_address;
 
 /* qemu_info_t of qemu-plugin.h */
 struct plugin_info {
@@ -145,6 +146,11 @@ enum { UNSPECIFIED_ATTRIBUTES = 1 };
     X(struct byte_array *, g_byte_array_new, (void))                                                                 \
     X(struct byte_array *, g_byte_array_set_size, (struct byte_array *, unsigned))                                   \
     X(bool, cpu_physical_memory_is_io, (uint64_t))                                                                   \
+    X(void, tb_flush, (void *))                                                                                      \
+    X(void, qemu_plugin_register_vcpu_mem_cb,                                                                        \
+      (struct plugin_instruction *, void (*)(unsigned, uint32_t, uint64_t, void *), int, int, void *))               \
+    X(struct plugin_address *, qemu_plugin_get_hwaddr, (uint32_t, uint64_t))                                         \
+    X(uint64_t, qemu_plugin_hwaddr_phys_addr, (const struct plugin_address *))                                       \
     X(void, aio_bh_schedule_oneshot_full, (void *, void (*)(void *), void *, const char *))                          \
     X(void *, iothread_get_aio_context, (void *))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ProofStatus,
     )
     from swarmrig.api.nodes import (
+        CanCutPower,
         CanKill,
         CanPause,
         CanPowerCycle,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from swarmrig.api.steppable import SteppableNode, StepResult
 
 _HOMES = {
+    "CanCutPower": "nodes",
     "CanKill": "nodes",
     "CanPause": "nodes",
     "CanPowerCycle": "nodes",
@@ -72,6 +74,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CanCutPower",
     "CanKill",
     "CanPause",
     "CanPowerCycle",

@@ -85,11 +85,19 @@ class LaunchContext:
     """Run time."""
     on_console: Callable[[str, int, bytes], None]
     """Called as (node id, t_ns, chunk) with raw console bytes as they arrive, any chunking."""
+    flash: Path | None = None
+    """Start from a copy of this flash image instead of a provisioned one, as a former life of the node left it."""
     debugger_port: int | None = None
     """Where the node's debugger stub shall listen, on 127.0.0.1 only; None: it has none. For backends that can."""
     network: Any = None
     """The running network, for a node that is switched off and on again, or acted upon at an exact virtual time:
     `swarmrig.net.fabric.Fabric`, in virtual time `swarmrig.timebase.fabric.VirtualFabric`."""
+
+
+def kept_flash(directory: Path, life: int) -> Path:
+    """Where, in its directory, a node that is switched on again in virtual time keeps a copy of the flash image with
+    which that life begins. Its first life, number 1, begins with what was provisioned, and needs none."""
+    return directory / f"flash-{life}.bin"
 
 
 class Node(Protocol):
@@ -169,6 +177,20 @@ class CanPowerCycle(Protocol):
 
     async def power_on(self) -> None:
         """Start again from the same flash, at the same place in the network. NodeError when it is on."""
+        ...
+
+
+@runtime_checkable
+class CanCutPower(Protocol):
+    """A node whose power can go in the middle of what it does itself."""
+
+    async def cut_power_at_store(self, address: int, size: int, store: int) -> None:
+        """Pull the plug (see CanPowerCycle) at the store of this number, counted from now on, that the processor makes
+        into `size` bytes at the physical address. Returns at once."""
+        ...
+
+    async def call_off_cut(self) -> int | None:
+        """When the power went (run time); None when it has not, and then it does not any more."""
         ...
 
 

@@ -44,6 +44,11 @@ def _read(message: Mapping[str, Any]) -> Make:
     return lambda t, tag: protocol.memory_read(t, address, size, tag)
 
 
+def _cut(message: Mapping[str, Any]) -> Make:
+    address, size, stores = int(message["address"]), int(message["size"]), int(message["data"], 16)
+    return lambda t, tag: protocol.power_cut(t, address, size, stores, tag)
+
+
 def _simple(command: Command, _: Mapping[str, Any]) -> Make:
     return lambda t, tag: protocol.simple(command, t, tag)
 
@@ -53,6 +58,7 @@ _MAKERS: Mapping[str, Callable[[Mapping[str, Any]], Make]] = {
     "write": _write,
     "flip": _flip,
     "read": _read,
+    "cut": _cut,
     "reset": partial(_simple, Command.RESET),
     "nmi": partial(_simple, Command.NMI),
     "pause": partial(_simple, Command.PAUSE),

@@ -68,6 +68,7 @@ class Command(IntEnum):
     NMI = 7
     PAUSE = 8
     RESUME = 9
+    CUT = 10
 
 
 class ProtocolError(SwarmrigError):
@@ -167,6 +168,7 @@ _COMMAND = struct.Struct("<qIHHII")
 _TAG = struct.Struct("<I")
 _ADDRESS = struct.Struct("<Q")
 _PLACE = struct.Struct("<QI")
+_CUT = struct.Struct("<QQI")
 _FRAME, _CONSOLE, _REPLY = 1, 2, 3
 # Plain numbers: an operation on an enumeration costs as much as all the rest of a report.
 _MORE, _VIOLATED, _ALL_FLAGS = int(Flag.MORE), int(Flag.VIOLATED), sum(Flag)
@@ -335,6 +337,12 @@ def memory_read(t: int, address: int, length: int, tag: int) -> bytes:
     """Read `length` bytes from the physical address; they come with the reply."""
     _check_memory(length)
     return _COMMAND.pack(t, _PLACE.size, Command.READ, 0, tag, 0) + _PLACE.pack(address, length)
+
+
+def power_cut(t: int, address: int, size: int, stores: int, tag: int = 0) -> bytes:
+    """The guest's emulator dies, by SIGKILL, at the store of this number (counted from now on) into a stretch of
+    physical addresses; 0: at none any more."""
+    return _COMMAND.pack(t, _CUT.size, Command.CUT, 0, tag, 0) + _CUT.pack(address, size, stores)
 
 
 def simple(command: Command, t: int, tag: int = 0) -> bytes:

@@ -18,7 +18,7 @@ from swarmrig.nodes.qemu import virtual
 from swarmrig.nodes.qemu.command import command_template, forward_rule
 from swarmrig.nodes.qemu.lockstep import LockstepNode, WithLockstepNmi
 from swarmrig.nodes.qemu.machines import MACHINES, MIB, Machine, Storage
-from swarmrig.nodes.qemu.memory_map import memory_map
+from swarmrig.nodes.qemu.memory_map import flash_base, memory_map
 from swarmrig.nodes.qemu.node import (
     EmulatorNode,
     NodeType,
@@ -30,6 +30,7 @@ from swarmrig.nodes.qemu.node import (
     with_abilities,
 )
 from swarmrig.nodes.qemu.options import QemuOptions
+from swarmrig.nodes.qemu.power_cut import WithPowerCut
 from swarmrig.nodes.qemu.provenance import provenance
 from swarmrig.nodes.qemu.provisioning import differences, provision
 from swarmrig.nodes.qemu.setup import Setup, check_loadable, resolve
@@ -130,6 +131,8 @@ def _capabilities(setup: Setup, forward: str | None, lockstep: Lockstep | None) 
         names.add("HasMemory")
     if setup.machine.storage is not Storage.NONE:
         names.add("HasFlash")
+    if lockstep is not None and flash_base(setup) is not None:
+        names.add("CanCutPower")
     if setup.architecture in (NMI_ARCHITECTURES if lockstep is None else virtual.NMI_ARCHITECTURES):
         names.add("HasNmi")
     return frozenset(names)
@@ -138,7 +141,11 @@ def _capabilities(setup: Setup, forward: str | None, lockstep: Lockstep | None) 
 def _node(setup: Setup, plan: NodePlan, context: LaunchContext) -> EmulatorNode:
     """A node that can what its plan says, and no more."""
     if plan.port is PortKind.LOCKSTEP:
-        more: dict[str, type[EmulatorNode]] = {"HasFlash": WithFlash, "HasNmi": WithLockstepNmi}
+        more: dict[str, type[EmulatorNode]] = {
+            "HasFlash": WithFlash,
+            "HasNmi": WithLockstepNmi,
+            "CanCutPower": WithPowerCut,
+        }
         return _able(LockstepNode, more, plan)(plan, context)
     more = {"HasFlash": WithFlash, "HasMemory": WithMemory, "HasNmi": WithNmi, "CanPowerCycle": WithPower}
     node = _able(QemuNode, more, plan)(plan, context)

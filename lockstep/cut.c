@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The power goes at the n-th store into a stretch of memory: nothing is flushed, nobody is told but the coordinator,
+ * who hears what the guest did before.
+ *
+ * Stores are watched only while a cut is armed: instructions are translated anew then, with a callback behind every
+ * store. Virtual time does not change by that, it counts instructions. A store into a device (flash is one while it is
+ * written to) ends its translation block, so the guest executes nothing after the n-th; in RAM, the rest of the block.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lockstep.h"
+
+enum { STORES = 2 }; /* enum qemu_plugin_mem_rw */
+
+static struct {
+    uint64_t address, size;
+    uint32_t left; /* 0: not armed */
+} cut;
+
+static void lose_power(void *cpu, uint64_t data)
+{
+    (void)cpu, (void)data;
+    output_send(MSG_GONE, 0, LOCKSTEP_NEVER, 0);
+    kill(getpid(), SIGKILL);
+}
+
+static uint64_t physical(uint32_t info, uint64_t address)
+{
+    struct plugin_address *found = qemu.qemu_plugin_get_hwaddr(info, address);
+    return found ? qemu.qemu_plugin_hwaddr_phys_addr(found) : address;
+}
+
+static void on_store(unsigned cpu, uint32_t info, uint64_t address, void *data)
+{
+    (void)cpu, (void)data;
+    if (cut.left == 0 || physical(info, address) - cut.address >= cut.size)
+        return;
+    if (--cut.left == 0)
+        processor_later(lose_power);
+}
+
+void cut_watch(struct plugin_instruction *instruction)
+{
+    if (cut.left > 0)
+        qemu.qemu_plugin_register_vcpu_mem_cb(instruction, on_store, NO_REGISTERS, STORES, NULL);
+}
+
+const char *cut_arm(const uint8_t *payload)
+{
+    struct cut_place place;
+    if (!qemu.tb_flush || !qemu.qemu_plugin_register_vcpu_mem_cb || !qemu.qemu_plugin_get_hwaddr ||
+        !qemu.qemu_plugin_hwaddr_phys_addr)
+        return "this QEMU does not let its stores be watched";
+    memcpy(&place, payload, sizeof place);
+    cut.address = place.address;
+    cut.size = place.size;
+    cut.left = place.stores;
+    qemu.tb_flush(qemu.qemu_get_cpu(FIRST_CPU)); /* before the next instruction */
+    return NULL;
+}
