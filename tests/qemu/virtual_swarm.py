@@ -19,6 +19,7 @@ from swarmrig.net.topology import AGGREGATOR, plan_network
 from swarmrig.nodes.qemu.backend import QemuBackend
 from swarmrig.proc import RunScope, open_spawner
 from swarmrig.timebase.fabric import VirtualFabric, open_virtual_fabric
+from swarmrig.timebase.stepping import Stepping
 
 MS, S = 10**6, 10**9
 PATIENCE_S = 60.0
@@ -104,7 +105,7 @@ async def swarm(
             )
             opened = backend.open(plans[spec.id], context)
             made_swarm.nodes[spec.id] = await stack.enter_async_context(opened)
-        await fabric.go(end_ns, waiters, patience_s)
+        await fabric.go(end_ns, waiters, Stepping(patience_s))
         yield made_swarm
         with anyio.fail_after(PATIENCE_S):
             await fabric.end_guests()

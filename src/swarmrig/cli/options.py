@@ -50,6 +50,19 @@ def _tolerances(ctx: click.Context, _param: click.Parameter, values: tuple[str, 
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """How to run."""
+
+    output_dir: Path
+    as_json: bool
+    strict: bool
+    hang_timeout_ns: int
+    quantum_ns: int
+    skip_build: bool
+    until_interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """Which scenario, and what the command line changes in it."""
 
@@ -154,16 +167,32 @@ _RUN_OPTIONS = (
         show_default=True,
         help="In virtual time: how long an emulator may give no sign of life, by this machine's clock.",
     ),
+    option(
+        "--quantum",
+        "quantum_ns",
+        metavar="TIME",
+        callback=_duration,
+        default="1s",
+        show_default=True,
+        help="In virtual time: the longest that a busy emulator lives between two reports. No result depends on it.",
+    ),
     option("--skip-build", is_flag=True, help="Do not run the firmware build commands of the file."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON lines; the last one is the result."),
 )
 
 
 def run_options(command: Command) -> Command:
-    """The options of the commands that run something."""
+    """The options of the commands that run something, given to the command as one `manner`."""
+
+    @wraps(command)
+    def with_manner(**values: Any) -> Any:
+        chosen = {name: values.pop(name) for name in Manner.__dataclass_fields__ if name in values}
+        return command(manner=Manner(**chosen), **values)
+
+    decorated: Command = with_manner
     for decorate in reversed(_RUN_OPTIONS):
-        command = decorate(command)
-    return command
+        decorated = decorate(decorated)
+    return decorated
 
 
 def complete_scenario(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

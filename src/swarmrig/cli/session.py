@@ -6,38 +6,27 @@ import errno
 import json
 import os
 import sys
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import anyio
 
 from swarmrig.cli.failures import describe_failure
 from swarmrig.cli.loading import load
-from swarmrig.cli.options import Choice
+from swarmrig.cli.options import Choice, Manner
 from swarmrig.cli.output import colours_wanted, harmless, say, say_json_line
 from swarmrig.cli.signals import interruption
 from swarmrig.cli.summary import summary_lines
 from swarmrig.cli.view import open_view
 from swarmrig.model.scenario import Scenario, TimeMode
+from swarmrig.model.units import NS_PER_S
 from swarmrig.plugins import Registry
 from swarmrig.reports.write import write_reports
 from swarmrig.runtime.plan import RunPlan, make_plan
 from swarmrig.runtime.run import FinishedRun, RunOptions, run
+from swarmrig.timebase.stepping import Stepping
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 """A full disk meets whoever writes first: a node, a capture or a report. The remedy is the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How to run, as the command line says it."""
-
-    output_dir: Path
-    as_json: bool
-    strict: bool
-    hang_timeout_s: float
-    skip_build: bool
-    until_interrupted: bool = False
 
 
 def run_choice(choice: Choice, manner: Manner) -> int:
@@ -83,7 +72,7 @@ async def _watched(plan: RunPlan, manner: Manner, interrupt: anyio.Event) -> Fin
             interrupt=interrupt,
             until_interrupted=manner.until_interrupted,
             skip_build=manner.skip_build,
-            hang_timeout_s=manner.hang_timeout_s,
+            stepping=Stepping(manner.hang_timeout_ns / NS_PER_S, manner.quantum_ns),
             strict=manner.strict,
         )
         return await run(plan, options)

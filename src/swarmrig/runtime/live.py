@@ -21,6 +21,7 @@ from swarmrig.runtime.observer import Observer, Snapshot
 from swarmrig.runtime.recorder import Recorder
 from swarmrig.runtime.schedule import Schedule
 from swarmrig.runtime.waiting import first_of
+from swarmrig.timebase.stepping import Stepping
 
 TICK_S = 0.25
 """How often captures are read and checks asked."""
@@ -41,7 +42,7 @@ class LiveRun:
     hosted: HostedNodes
     observer: Observer
     interrupt: anyio.Event
-    hang_timeout_s: float
+    stepping: Stepping
     """How long an emulator in virtual time may give no sign of life."""
     duration_ns: int | None
     """None: until interrupted."""
@@ -61,7 +62,7 @@ class LiveRun:
                 await self.clock.network.go(
                     self.duration_ns or FOREVER_NS,
                     waiters=len(self.schedule.faults) + 1,
-                    patience_s=self.hang_timeout_s,
+                    stepping=self.stepping,
                 )
             while True:
                 with anyio.move_on_after(TICK_S):

@@ -39,7 +39,7 @@ from swarmrig.runtime.waiting import first_of
 from swarmrig.runtime.wires import wires_of
 from swarmrig.scenario.resolved import dump_scenario
 from swarmrig.timebase.fabric import VirtualFabric
-from swarmrig.timebase.patience import DEFAULT_S
+from swarmrig.timebase.stepping import Stepping
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class RunOptions:
     """Set it to end the run early: it is still judged and recorded (exit code 130)."""
     until_interrupted: bool = False
     skip_build: bool = False
-    hang_timeout_s: float = DEFAULT_S
-    """In virtual time: how long an emulator may give no sign of life, by this machine's clock."""
+    stepping: Stepping = Stepping()
+    """In virtual time."""
     strict: bool = False
 
 
@@ -154,7 +154,7 @@ class _Conductor:
                     hosted=HostedNodes(self._directory, recorder, clock),
                     observer=self._options.observer,
                     interrupt=self._options.interrupt,
-                    hang_timeout_s=self._options.hang_timeout_s,
+                    stepping=self._options.stepping,
                     duration_ns=None if self._options.until_interrupted else plan.scenario.duration_ns,
                     time=plan.scenario.time,
                 )

@@ -26,11 +26,10 @@ from swarmrig.model.scenario import REACTION_NS
 from swarmrig.net.engine import Engine
 from swarmrig.net.link import Agenda
 from swarmrig.timebase.distance import Distances
+from swarmrig.timebase.stepping import DEFAULT_QUANTUM_NS
 
 NEVER = 1 << 62
 FOREVER = NEVER + 1
-QUANTUM_NS = 1_000_000_000
-"""The longest that a guest may be busy without a sign of life."""
 
 
 class Grant(NamedTuple):
@@ -78,7 +77,7 @@ class Coordinator:
         end_ns: int,
         *,
         grain_ns: int = 1,
-        quantum_ns: int = QUANTUM_NS,
+        quantum_ns: int = DEFAULT_QUANTUM_NS,
         reaction_ns: int = REACTION_NS,
         at_once: int = 1 << 30,
     ) -> None:

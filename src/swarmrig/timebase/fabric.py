@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from swarmrig.model.scenario import Seen
 from swarmrig.net.fabric import Fabric, run_network
 from swarmrig.proc import Spawner
 from swarmrig.timebase.lookout import condition_details
-from swarmrig.timebase.patience import DEFAULT_S
+from swarmrig.timebase.stepping import Stepping
 
 VIRTUAL_TIME = "swarmrig.timebase.process"
 """Program of the network process in virtual time."""
@@ -32,10 +33,9 @@ class VirtualFabric(Fabric):
 
     _own_tokens = itertools.count()
 
-    async def go(self, end_ns: int, waiters: int, patience_s: float = DEFAULT_S) -> None:
-        """Let time run up to `end_ns`, once so many tokens wait for a time (see `reach`). Guests that give no sign of
-        life for `patience_s` of wall-clock time end the run."""
-        await self._request("go", end_ns=end_ns, waiters=waiters, patience_s=patience_s)
+    async def go(self, end_ns: int, waiters: int, stepping: Stepping | None = None) -> None:
+        """Let time run up to `end_ns`, once so many tokens wait for a time (see `reach`)."""
+        await self._request("go", end_ns=end_ns, waiters=waiters, stepping=asdict(stepping or Stepping()))
 
     async def reach(self, token: int, t_ns: int) -> int:
         """Return when everything before `t_ns` has happened. Time stands there until the token reaches on or is
@@ -66,7 +66,9 @@ class VirtualFabric(Fabric):
         """Have a guest do something where time stands, and nothing else; returns its reply.
 
         `console` types `data`; `write` and `flip` (reply: the bytes before, then those after) change memory at the
-        physical `address` by `data`, `read` replies `size` bytes of it; `reset`, `nmi`, `pause`, `resume`.
+        physical `address` by `data`, `read` replies `size` bytes of it; `cut` has its power go at store number `data`
+        (four bytes, the highest first; 0: at none any more) into the `size` bytes there; `reset`, `nmi`, `pause`,
+        `resume`.
         """
         details: dict[str, Any] = {"address": address, "data": data.hex(), "size": size}
         answer = await self._request("command", timeout_s=DAY_S, device=device, kind=kind, **details)

@@ -30,6 +30,7 @@ from swarmrig.timebase.patience import STEP_S, Patience
 from swarmrig.timebase.protocol import Gone, Hello, Message, Report, Stopped
 from swarmrig.timebase.questions import ABSENT, Questions
 from swarmrig.timebase.recording import SUFFIX, InputLog
+from swarmrig.timebase.stepping import Stepping
 from swarmrig.timebase.stops import Stops
 
 RECEIVE = 16_384
@@ -127,16 +128,21 @@ class VirtualLoop:
     def start(self, start_ns: int) -> None:
         """Nothing to do: virtual time begins with `go`."""
 
-    def go(self, end_ns: int, waiters: int, patience_s: float) -> None:
-        """Let time run up to `end_ns` once `waiters` stops are known and every guest has greeted. A guest that gives
-        no sign of life for `patience_s` is an error."""
+    def go(self, end_ns: int, waiters: int, stepping: Stepping) -> None:
+        """Let time run up to `end_ns` once `waiters` stops are known and every guest has greeted."""
         self._stops.expect(waiters, end_ns)
-        self._patience.limit_s = patience_s
+        self._patience.limit_s = stepping.patience_s
         self._in_order = tuple(self.guests.values())
         inboxes = [(guest.device, guest.inbox) for guest in self._in_order]
         distances = Distances(links_as_they_are(self.engine), list(self.guests))
         self._coordinator = Coordinator(
-            self.engine, inboxes, distances, end_ns, grain_ns=GRAIN_NS, at_once=len(os.sched_getaffinity(0)) + 1
+            self.engine,
+            inboxes,
+            distances,
+            end_ns,
+            grain_ns=GRAIN_NS,
+            quantum_ns=stepping.quantum_ns,
+            at_once=len(os.sched_getaffinity(0)) + 1,
         )
         self._questions = Questions(self._coordinator)
         for guest in self.guests.values():

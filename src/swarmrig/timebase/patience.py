@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 
+from swarmrig.timebase.stepping import DEFAULT_PATIENCE_S
+
 STEP_S = 1.0
 """How often the driver looks, at least. Time in which the driver itself did not run (a stopped process group) counts as
 no more than this."""
-DEFAULT_S = 30.0
 
 
 class Patience:
     """Counts wall-clock time without a sign of life."""
 
     def __init__(self) -> None:
-        self.limit_s = DEFAULT_S
+        self.limit_s = DEFAULT_PATIENCE_S
         self._silent_s = 0.0
         self._looked_s = time.monotonic()
 

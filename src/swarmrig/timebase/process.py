@@ -20,6 +20,7 @@ from swarmrig.timebase.commands import command_from
 from swarmrig.timebase.distance import least_latency_ns
 from swarmrig.timebase.lookout import condition_from
 from swarmrig.timebase.loop import VirtualLoop
+from swarmrig.timebase.stepping import Stepping
 
 
 class VirtualController(Controller):
@@ -28,7 +29,7 @@ class VirtualController(Controller):
     def __init__(self, sock: socket.socket, loop: VirtualLoop) -> None:
         super().__init__(sock, loop)
         self._commands |= {
-            "go": lambda message: loop.go(message["end_ns"], message["waiters"], message["patience_s"]),
+            "go": lambda message: loop.go(message["end_ns"], message["waiters"], Stepping(**message["stepping"])),
             "release": lambda message: loop.release(message["token"]),
             "leave": lambda message: loop.leave(message["token"]),
             "let_go": lambda message: loop.let_go(message["device"]),
