@@ -334,6 +334,15 @@ def test_what_is_in_force_keeps_what_it_has_for_itself():
     assert schedule.faults[1].proof().message == "x is still in force (the link)"
 
 
+def test_what_is_over_or_never_began_keeps_nothing():
+    class Instant(Working):
+        heals = False
+
+    claims = {name: frozenset({"the power of a"}) for name in ("x", "y", "z")}
+    schedule, _ = run(at("x", S), at("y", 2 * S), at("z", 3 * S), claims=claims, factories={"x": Instant, "y": Refused})
+    assert status(schedule) == {"x": "proved", "y": "failed", "z": "proved"}
+
+
 def test_the_end_heals_what_is_in_force_for_a_while():
     schedule, told = run(when("x", ConsoleSeen("a", "late"), for_ns=30 * S), facts=[line(50 * S, "late")])
     assert done(told) == [(50 * S + REACTION_NS, "x", INJECTED), (60 * S, "x", HEALED)]

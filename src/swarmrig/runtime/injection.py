@@ -95,6 +95,7 @@ class ScheduledFault:
             plans={node.spec.id: node for node in plan.nodes},
         )
         self._claims = planned.claims
+        self._lasts = getattr(planned.factory, "heals", True)
         self._fault = planned.factory(planned.spec, context)
 
     def sight(self, fact: Fact) -> None:
@@ -201,7 +202,11 @@ class ScheduledFault:
         if follows is not None and not self._others.reached(follows.fault, follows.stage):
             return  # it never fires: see `_why_never`
         self._others.take(self.spec.id, self._claims)
-        await self._fault.inject()
+        try:
+            await self._fault.inject()
+        finally:
+            if not (self.in_force and self._lasts):
+                self._others.give_back(self.spec.id)
         if not getattr(self._fault, "heals", True):
             self._others.give_back(self.spec.id)
         end_ns = None if self.spec.for_ns is None else due_ns + self.spec.for_ns
