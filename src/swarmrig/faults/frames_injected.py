@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +23,7 @@ from swarmrig.faults.frames_made import (
 from swarmrig.faults.links_place import LinkParams, LinkPlace, Name, node_id, place_of
 from swarmrig.faults.observation import evidence_data
 from swarmrig.model.facts import Fact, FaultStage, Frame
-from swarmrig.model.network import NetworkPlan
+from swarmrig.model.network import Fate, NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
 from swarmrig.model.units import NS_PER_S, format_duration
 from swarmrig.net.link import INJECTED
@@ -53,6 +54,7 @@ class Injection:
         """The first and the last; between them, counts will do."""
         self._entered_count = 0
         self._arrived_count = 0
+        self._stopped: Counter[Fate] = Counter()
 
     @classmethod
     def over(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> Hop:
@@ -99,6 +101,8 @@ class Injection:
         if self._entered_count < self._wanted or not self._wanted:
             return Proof(ProofStatus.INDETERMINATE, told)
         told += f", and {self._arrived_count} reached the other end"
+        if self._stopped:
+            told += f" ({', '.join(f'{fate}: {count}' for fate, count in sorted(self._stopped.items()))})"
         enough = self._arrived_count >= self.enough(self._wanted)
         return Proof(ProofStatus.PROVED if enough else ProofStatus.INDETERMINATE, told)
 
@@ -114,6 +118,8 @@ class Injection:
         self._entered = [*self._entered[:1], frame]
         if frame.delivered:
             self._arrived_count += 1
+        else:
+            self._stopped[frame.fate] += 1
         if self._entered_count == self._wanted and self._arrived_count >= self.enough(self._wanted):
             self.context.emit(FaultStage.OBSERVED, evidence_data(frame))
 

@@ -2,7 +2,7 @@
 
 The network's captures say of every frame what became of it; how long it takes is seen where the far end passes it on,
 in the capture of the next link. Both are judged by Wald's sequential probability ratio test (1945): frames are weighed
-until they tell what the link should do now from what it did before at 100 to 1.
+until they tell what the link should do now from what it did before at 100 to 1, or speak against it at a million to 1.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from swarmrig.model.network import Fate, Impairment, NetworkPlan
 from swarmrig.wire.ethernet import EtherType
 
 SURE = log(100)
+"""Enough to believe what is claimed."""
+ABSURD = log(1_000_000)
+"""Enough to contradict it: chance alone must hardly ever fail a run."""
 _CERTAIN = 1e-9
 """Probabilities nearer to 0 or 1 count as this near, so that one frame can speak against them, but not without end."""
 _UNDER_WAY = 4096
@@ -41,6 +44,10 @@ class Change:
 
     old: Impairment
     new: Impairment
+
+    @property
+    def undone(self) -> Change:
+        return Change(self.new, self.old)
 
 
 class Decision:
@@ -72,7 +79,7 @@ class Decision:
         self._weight += weight
         if self._weight >= SURE:
             self.shown = frame
-        elif self._weight <= -SURE:
+        elif self._weight <= -ABSURD:
             self.refuted = frame
 
 
@@ -186,7 +193,7 @@ class TransitMeter(Meter):
         """Right after a change, frames may still wait for those before them: times that speak against it do not count
         yet."""
         took_ns, size = arrived.t_ns - entered_ns, len(arrived.data)
-        weight = _weight(change, took_ns, size) if phase is Phase.DURING else -_weight(change, took_ns, size)
+        weight = _weight(change, took_ns, size) if phase is Phase.DURING else _weight(change.undone, took_ns, size)
         former = change.old if phase is Phase.DURING else change.new
         if weight < 0 and entered_ns <= self._changed_ns[phase] + _longest_ns(former, size):
             return
@@ -201,7 +208,7 @@ def _weight(change: Change, took_ns: int, size: int) -> float:
     the latency to the jitter's end are equally likely; how long frames wait for a rate nobody knows."""
     as_before, as_changed = _fits(change.old, took_ns, size), _fits(change.new, took_ns, size)
     if as_before is not as_changed:
-        return 2 * SURE if as_changed else -2 * SURE
+        return 2 * SURE if as_changed else -2 * ABSURD
     if not as_before or change.old.rate_bps or change.new.rate_bps:
         return 0.0
     return log((change.old.jitter_ns + 1) / (change.new.jitter_ns + 1))
