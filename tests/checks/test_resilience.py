@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from swarmrig.checks.continuity import NoDataLossAfterHeal
 from swarmrig.checks.resilience import DegradesGracefully, DegradesParams, RecoversParams, RecoversWithin
 from swarmrig.model.facts import FaultStage
 from swarmrig.model.network import Fate
@@ -150,9 +151,24 @@ def test_every_occurrence_counts(shaken, judged):
     judged(swarm.judge(RecoversWithin, node="s1", fault="cut"), Outcome.INCONCLUSIVE, "other was never injected")
 
 
+@pytest.mark.parametrize("stages", [(), ((FaultStage.SKIPPED, 20 * S),)], ids=["never fired", "skipped"])
+def test_what_need_not_happen_and_did_not_is_not_judged(shaken, judged, stages):
+    maybe = FaultSpec("maybe", "cut", 20 * S, S, {"between": ("coord", "s2")}, required=False)
+    swarm = shaken(spec(), maybe)
+    steady(swarm)
+    happened(swarm)
+    interrupted(swarm)
+    happened(swarm, stages, "maybe")
+    for check in (RecoversWithin, DegradesGracefully, NoDataLossAfterHeal):
+        judged(swarm.judge(check, until=30 * S), Outcome.PASS)
+        judged(swarm.judge(check, until=30 * S, fault="maybe"), Outcome.INCONCLUSIVE, "no such fault in this run")
+    early = swarm.judge(RecoversWithin, until=40 * S, final=False)
+    assert (early is not None) is bool(stages)
+
+
 def test_nothing_to_judge(swarm, swarm_of, shaken, judged):
     for check in (RecoversWithin, DegradesGracefully):
-        judged(swarm.judge(check), Outcome.INCONCLUSIVE, "schedules no such fault")
+        judged(swarm.judge(check), Outcome.INCONCLUSIVE, "no such fault")
         lonely = shaken(sensors=0, roles={"coord": Role.COORDINATOR})
         judged(lonely.judge(check), Outcome.INCONCLUSIVE, "nobody sends")
 

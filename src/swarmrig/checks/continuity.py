@@ -9,7 +9,7 @@ from pydantic import Field
 
 from swarmrig.api import CheckContext
 from swarmrig.checks.arrivals import FlowParams
-from swarmrig.checks.episodes import Episode, Episodes, HeldBack, check_fault
+from swarmrig.checks.episodes import NO_FAULT, Episode, Episodes, HeldBack, check_fault
 from swarmrig.checks.journeys import HUB, Journeys, Sighting, Trip, targets
 from swarmrig.checks.params import DurationNs
 from swarmrig.checks.tally import MAX_EVIDENCE, Tally, listed
@@ -109,11 +109,12 @@ class NoDataLossAfterHeal:
         for held in self._held.values():
             held.release()
         tally = Tally(self.severity)
-        if not self._meant:
-            tally.gap("the scenario schedules no such fault, so there is no time after it")
+        meant = self._meant.present()
+        if not meant:
+            tally.gap(NO_FAULT)
         elif not self._sent:
             tally.gap("nobody sends frames that could be lost")
-        for gap in (each.gap for each in self._meant if each.gap is not None):
+        for gap in (each.gap for each in meant if each.gap is not None):
             tally.gap(gap)
         end_ns = min(now_ns, now_ns if self._stopped_ns is None else self._stopped_ns) - _IN_FLIGHT_NS
         lost = {node: self._judge_sender(node, sent, end_ns, tally) for node, sent in self._sent.items()}

@@ -14,6 +14,7 @@ from swarmrig.model.scenario import FaultSpec
 
 HEAL = "heal"
 """The kind of fault that only ends another one."""
+NO_FAULT = "there was no such fault in this run, so there is nothing to judge"
 Item = TypeVar("Item", bound=tuple[object, ...])
 
 
@@ -46,6 +47,16 @@ class Episode:
         return self._stages.get(FaultStage.HEALED)
 
     @property
+    def skipped(self) -> bool:
+        """It said that it is not applicable in this run."""
+        return FaultStage.SKIPPED in self._stages
+
+    @property
+    def is_absent(self) -> bool:
+        """There is nothing to judge, and that is all right: it was skipped, or need not happen and did not."""
+        return self.skipped or (not self.spec.required and self.injected_ns is None)
+
+    @property
     def over_ns(self) -> int | None:
         """From when on nothing more is done to the swarm: the healing, or the injection of what does not heal."""
         return self.healed_ns if self.heals else self.injected_ns
@@ -70,6 +81,10 @@ class Episodes:
             for spec in context.scenario.faults
             if spec.kind != HEAL and (fault is None or _is_meant(spec, fault))
         }
+
+    def present(self) -> list[Episode]:
+        """Those that are judged, once the run is over."""
+        return [episode for episode in self if not episode.is_absent]
 
     def __iter__(self) -> Iterator[Episode]:
         return iter(self.by_id.values())

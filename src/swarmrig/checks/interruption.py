@@ -7,10 +7,12 @@ pass for recovered data.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from swarmrig.api import CheckContext
+from swarmrig.checks.arrivals import LOOK_BACK_NS
 from swarmrig.checks.episodes import Episode
 from swarmrig.checks.sightings import INTACT, csi_key, find_node
 from swarmrig.checks.tally import MAX_EVIDENCE
@@ -106,13 +108,21 @@ class SetBorder(Border):
         return f"from {self._owner[frame.data[_SRC]][1]} to {self._owner[frame.data[_DST]][1]}"
 
 
+@dataclass(slots=True)
+class _Flow:
+    """Traffic of one kind before the fault."""
+
+    last: Frame
+    frames: int = 0
+
+
 class Interruption:
     """One fault and the traffic at its border."""
 
     def __init__(self, episode: Episode, border: Border) -> None:
         self.episode = episode
         self.border = border
-        self.before: dict[str, Frame] = {}
+        self.before: dict[str, _Flow] = {}
         self.during: list[Frame] = []
         """Frames that crossed when none should, the first few."""
         self.stopped: Frame | None = None
@@ -143,9 +153,13 @@ class Interruption:
 
     @property
     def flows(self) -> list[str]:
-        """What crossed the border before the fault and must cross it again."""
-        data = sorted(flow for flow in self.before if flow != _ANY)
-        return data or list(self.before)
+        """What crossed the border shortly before the fault and must cross it again. A single frame is no flow of data:
+        a switch may have flooded it, or a flipped bit misdirected it."""
+        data = {name: flow for name, flow in self.before.items() if name != _ANY and flow.frames > 1}
+        if not data:
+            return [_ANY] if _ANY in self.before else []
+        since_ns = (self.episode.injected_ns or 0) - LOOK_BACK_NS
+        return sorted(name for name, flow in data.items() if flow.last.t_ns >= since_ns)
 
     @property
     def resumed(self) -> bool:
@@ -156,7 +170,7 @@ class Interruption:
         """Why this fault proves nothing about recovery."""
         if self.episode.injected_ns is None:
             return "it was never injected"
-        if not self.before:
+        if not self.flows:
             return "no traffic crossed before"
         if self.during:
             return f"frames crossed while none should have, first #{self.during[0].number}"
@@ -171,22 +185,25 @@ class Interruption:
         if began_ns is None and not known and t_ns >= (self.episode.spec.at_ns or 0):
             return False
         if began_ns is None or t_ns <= began_ns:
-            self._remember(self.before, sight)
+            self._count(sight)
         elif sight.fortune is Fortune.STOPPED:
             if self.stopped is None or t_ns < self.stopped.t_ns:
                 self.stopped = sight.frame
         elif healed_ns is not None and t_ns >= healed_ns:
-            self._remember(self.after, sight)
+            for name in sight.flows:
+                self.after.setdefault(name, sight.frame)
         elif healed_ns is None and self.episode.heals and not known:
             return False
         elif self.episode.heals and t_ns > began_ns + self.border.lag_ns and len(self.during) < MAX_EVIDENCE:
             self.during.append(sight.frame)
         return True
 
-    @staticmethod
-    def _remember(flows: dict[str, Frame], sight: _Sight) -> None:
-        for flow in sight.flows:
-            flows.setdefault(flow, sight.frame)
+    def _count(self, sight: _Sight) -> None:
+        for name in sight.flows:
+            flow = self.before.setdefault(name, _Flow(sight.frame))
+            flow.frames += 1
+            if sight.frame.t_ns >= flow.last.t_ns:
+                flow.last = sight.frame
 
     def _flows(self, frame: Frame) -> tuple[str, ...]:
         if frame.fate not in INTACT:

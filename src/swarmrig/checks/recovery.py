@@ -53,15 +53,20 @@ class NetworkPartitionedRecovery:
     def judge(self, now_ns: int, *, final: bool) -> Judgement | None:
         for cut in self._cuts.values():
             cut.conclude() if final else cut.settle()
-        if not final and not (self._cuts and all(cut.resumed for cut in self._cuts.values())):
+        if not final and not self._decided():
             return None
         tally = Tally(self.severity)
-        if not self._cuts:
-            tally.gap(f"the scenario schedules no {', '.join(KINDS)}, so there is nothing to recover from")
-        waits = {name: self._judge_cut(cut, now_ns, tally) for name, cut in self._cuts.items()}
+        judged = {name: cut for name, cut in self._cuts.items() if not cut.episode.is_absent}
+        if not judged:
+            tally.gap(f"there was no {', '.join(KINDS)} in this run, so there is nothing to recover from")
+        waits = {name: self._judge_cut(cut, now_ns, tally) for name, cut in judged.items()}
         longest = max((wait for wait in waits.values() if wait is not None), default=0)
         message = f"traffic resumed {format_seconds(longest)} after healing, at most {format_seconds(self._within_ns)}"
         return tally.judgement(message, {"resumed_after_ns": waits})
+
+    def _decided(self) -> bool:
+        """Has everything resumed, and can nothing more be cut?"""
+        return bool(self._cuts) and all(cut.resumed or cut.episode.skipped for cut in self._cuts.values())
 
     def _judge_cut(self, cut: Interruption, now_ns: int, tally: Tally) -> int | None:
         """How long it took to resume, None when it did not, or can't be told."""
@@ -69,7 +74,7 @@ class NetworkPartitionedRecovery:
         if gap is not None or healed_ns is None:
             tally.gap(f"{cut.episode.spec.id} ({place}): {gap}", *(self._point(frame) for frame in cut.during))
             return None
-        before = cut.before[cut.flows[0]]
+        before = cut.before[cut.flows[0]].last
         lost = [flow for flow in cut.flows if flow not in cut.after]
         if lost:
             self._judge_lost(cut, lost, now_ns - healed_ns, tally)
@@ -85,7 +90,7 @@ class NetworkPartitionedRecovery:
 
     def _judge_lost(self, cut: Interruption, lost: list[str], waited_ns: int, tally: Tally) -> None:
         message = f"{cut.border.place}: {listed(lost)} did not resume in {format_seconds(waited_ns)} after healing"
-        pointer = self._point(cut.before[lost[0]], "before the fault")
+        pointer = self._point(cut.before[lost[0]].last, "before the fault")
         if waited_ns < self._within_ns:
             tally.gap(f"{message}, when the run ended", pointer)
         else:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from swarmrig.api import CheckContext
 from swarmrig.checks.arrivals import Arrivals, FlowDuring, FlowParams
-from swarmrig.checks.episodes import Episode, Episodes, check_fault
+from swarmrig.checks.episodes import NO_FAULT, Episode, Episodes, check_fault
 from swarmrig.checks.journeys import HUB, Sighting
 from swarmrig.checks.params import DurationNs, Share
 from swarmrig.checks.tally import Tally, listed
@@ -21,7 +21,6 @@ from swarmrig.model.verdict import Evidence, Judgement, Outcome
 _SETTLED_NS = 2 * NS_PER_S
 """Facts of all sources are known when they are so old."""
 _WINDOW_NS = NS_PER_S
-_NO_FAULT = "the scenario schedules no such fault, so there is nothing to stand"
 
 
 class RecoversParams(FlowParams):
@@ -111,18 +110,19 @@ class RecoversWithin:
     def judge(self, now_ns: int, *, final: bool) -> Judgement | None:
         self._arrivals.release(None if final else now_ns - _SETTLED_NS)
         recovered = [
-            episode.gap is None and self._comebacks[episode.spec.id, node].recovered is not None
+            episode.skipped or (episode.gap is None and self._comebacks[episode.spec.id, node].recovered is not None)
             for episode in self._episodes
             for node in self._arrivals.senders
         ]
         if not final and not (recovered and all(recovered)):
             return None
         tally = Tally(self.severity)
-        if not self._episodes:
-            tally.gap(_NO_FAULT)
+        episodes = self._episodes.present()
+        if not episodes:
+            tally.gap(NO_FAULT)
         elif not self._arrivals.senders:
             tally.gap("nobody sends frames whose return could be seen")
-        measured = {episode.spec.id: self._judge_episode(episode, now_ns, tally) for episode in self._episodes}
+        measured = {episode.spec.id: self._judge_episode(episode, now_ns, tally) for episode in episodes}
         waits = [times["recovered_after_ns"] for found in measured.values() for times in found.values()]
         longest = max((wait for wait in waits if wait is not None), default=0)
         bound = format_duration(self._within_ns)
@@ -245,12 +245,13 @@ class DegradesGracefully:
             return None
         self._arrivals.release()
         tally = Tally(self.severity)
-        if not self._episodes:
-            tally.gap(_NO_FAULT)
+        episodes = self._episodes.present()
+        if not episodes:
+            tally.gap(NO_FAULT)
         elif not self._groups:
             tally.gap("nobody sends frames that could be counted")
         shares: dict[str, float | None] = {}
-        for episode in self._episodes:
+        for episode in episodes:
             if episode.gap is not None:
                 tally.gap(episode.gap)
                 continue

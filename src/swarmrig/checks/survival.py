@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from swarmrig.api import CheckContext
-from swarmrig.checks.episodes import Episode, Episodes, HeldBack, check_fault, targets_of
+from swarmrig.checks.episodes import NO_FAULT, Episode, Episodes, HeldBack, check_fault, targets_of
 from swarmrig.checks.health import describe_exit
 from swarmrig.checks.params import DurationNs, Params
 from swarmrig.checks.patterns import is_boot_marker, is_crash
@@ -131,16 +131,19 @@ class Survives:
         tally = Tally(self.severity)
         for life in self._lives.values():
             life.signs.release()
-        if not self._episodes or not self._lives:
-            tally.gap("the scenario schedules no such fault, or has none of these nodes")
-        for episode in self._episodes:
+        episodes = self._episodes.present()
+        if not episodes:
+            tally.gap(NO_FAULT)
+        elif not self._lives:
+            tally.gap("the scenario has none of these nodes")
+        for episode in episodes:
             if episode.gap is not None:
                 tally.gap(episode.gap)
                 continue
             for node, life in self._lives.items():
                 self._judge_node(node, life, episode, now_ns, tally)
         heard = {node: None if life.last is None else life.last.t_ns for node, life in self._lives.items()}
-        message = f"{listed(self._lives)} survived {listed(self._episodes.by_id)}"
+        message = f"{listed(self._lives)} survived {listed(episode.spec.id for episode in episodes)}"
         return tally.judgement(message, {"last_heard_ns": heard})
 
     def _judge_node(self, node: str, life: _Life, episode: Episode, now_ns: int, tally: Tally) -> None:
