@@ -69,17 +69,28 @@ def network(guests, latencies, impairment):
 
 
 def sequential(plan, guests, changes=()):
-    """The reference: one agenda, at one instant the network first, then guests by index. `changes` of links (time,
-    link, fields) come before everything else of their time."""
+    """As `sequential_with`, with changes of links (time, link, fields)."""
+    doings = [(t_ns, link, partial(change_link, fields)) for t_ns, link, fields in changes]
+    return sequential_with(plan, guests, doings)
+
+
+def change_link(fields, engine, t_ns, link):
+    engine.set_link(t_ns, link, fields)
+
+
+def sequential_with(plan, guests, doings=()):
+    """The reference: one agenda, at one instant the network first, then guests by index. What is done to a link (time,
+    link, what: of the engine, the time and the link) comes before everything else of its time."""
     engine = Engine(plan)
-    changes = sorted(changes, key=lambda change: change[0])
+    doings = sorted(doings, key=lambda doing: doing[0])
     for guest in guests:
         engine.attach(f"g{guest.index}", guest.input)
     while True:
         network_ns = engine.next_ns()
         guest_ns, index = min(((guest.next_ns(), guest.index) for guest in guests if guest.agenda), default=(END_NS, 0))
-        if changes and changes[0][0] <= min(guest_ns, END_NS if network_ns is None else network_ns):
-            engine.set_link(*changes.pop(0))
+        if doings and doings[0][0] <= min(guest_ns, END_NS if network_ns is None else network_ns):
+            t_ns, link, act = doings.pop(0)
+            act(engine, t_ns, link)
             continue
         if network_ns is not None and network_ns <= guest_ns and network_ns < END_NS:
             engine.advance_one()
@@ -218,6 +229,63 @@ def test_links_that_change_on_the_way_change_the_lookahead(count, latencies, tim
         driver.change(*change)
     driver.until(END_NS)
     assert driver.lives == expected
+
+
+FRAME = mac(1) + mac(0) + b"\x88\xb5" + b"injected"
+DOINGS = st.one_of(
+    st.builds(
+        lambda end, gaps: (
+            lambda engine, t_ns, link: engine.inject(
+                t_ns,
+                link,
+                (engine.plan.link(link).a, engine.plan.link(link).b)[end],
+                [(t_ns + gap, FRAME) for gap in gaps],
+            )
+        ),
+        st.integers(0, 1),
+        st.lists(st.integers(0, 20_000), min_size=1, max_size=4),
+    ),
+    st.builds(
+        lambda name, fields, frames: (
+            lambda engine, t_ns, link: engine.set_link(
+                t_ns, link, fields, layer=name, frames=frames if fields else None
+            )
+        ),
+        st.sampled_from("xy"),
+        st.sampled_from([{}, {"corrupt": 1.0}, {"reorder": 1.0}, {"loss": 1.0, "duplicate": 1.0}]),
+        st.none() | st.integers(1, 3),
+    ),
+    st.builds(
+        lambda text: lambda engine, t_ns, link: engine.set_filter(t_ns, link, text, layer="z"),
+        st.sampled_from([None, "eth.dst == ff:ff:ff:ff:ff:ff", "eth.src == 02:00:00:00:00:01"]),
+    ),
+)
+"""What is done to a link at a stop, as fault(engine, t_ns, link)."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    **LIVES,
+    doings=st.lists(
+        st.tuples(st.integers(1, END_NS - 1), st.integers(0, 4), DOINGS), max_size=6, unique_by=lambda doing: doing[0]
+    ),
+)
+def test_frames_that_nobody_sent_layers_and_filters_act_at_their_exact_times(count, latencies, timers, seed, doings):
+    plan = network(count, [max(2, latency) for latency in latencies], {"jitter_ns": 900})
+    links = [link.name for link in plan.links]
+    doings = sorted(doings, key=lambda doing: doing[0])
+
+    def lives(order):
+        driver = Driver(plan, some_guests(count, timers), order)
+        for t_ns, link, act in doings:
+            driver.until(t_ns)
+            act(driver.engine, t_ns, links[link % count])
+            driver.coordinator.set_distances(Distances(links_as_they_are(driver.engine), driver.names))
+        driver.until(END_NS)
+        return driver.lives
+
+    expected = sequential_with(plan, some_guests(count, timers), [(t, links[n % count], act) for t, n, act in doings])
+    assert lives(random.Random(seed)) == expected
 
 
 class Watching(Driver):
