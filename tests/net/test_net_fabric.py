@@ -493,3 +493,27 @@ async def test_wrong_injections_are_answered(network: Any) -> None:
             await fabric.set_filter("hub--leaf", "")
         with pytest.raises(ValueError, match="need a layer"):
             await fabric.set_link("hub--leaf", {"loss": 1.0}, frames=3)
+
+
+async def test_changes_part_the_frames_by_their_times(network: Any, tmp_path: Path) -> None:
+    """What entered before a change lived by the former rules, what entered after it by the new ones."""
+    plan = star()
+    turns: list[tuple[int, bool]] = []
+    async with network(plan) as fabric:
+        with take(fabric, "hub") as hub, take(fabric, "leaf") as leaf:
+            leaf.setblocking(False)
+            for turn in range(12):
+                for _ in range(40):
+                    hub.send(ethernet(LEAF_MAC, HUB_MAC))
+                up = bool(turn % 2)
+                changes: dict[str, Any] = {} if up else {"up": False}
+                turns.append((await fabric.set_link("hub--leaf", changes, layer="flap"), up))
+            await fabric.settle()
+    frames = FrameTail(plan, tmp_path / "net").poll()
+    entered = [frame for frame in frames if frame.link == "hub--leaf" and frame.fate is not Fate.OVERRUN]
+    assert len(entered) == 12 * 40
+    assert [t_ns for t_ns, _ in turns] == sorted(t_ns for t_ns, _ in turns)
+    for frame in entered:
+        if all(t_ns != frame.t_ns for t_ns, _ in turns):
+            up = ([True] + [up for t_ns, up in turns if t_ns < frame.t_ns])[-1]
+            assert (frame.fate is Fate.DELIVERED) is up, (frame, turns)
