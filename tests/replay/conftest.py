@@ -48,9 +48,13 @@ def environment(place: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory) -> Path:
     """The directory of the run; nobody changes it."""
-    place = tmp_path_factory.mktemp("recorded")
-    file = place / "rough.swarmrig.yml"
-    file.write_text(SCENARIO)
+    return run_text(tmp_path_factory.mktemp("recorded"), SCENARIO)
+
+
+def run_text(place: Path, text: str) -> Path:
+    """Run a scenario; returns the run's directory."""
+    file = place / "scenario.swarmrig.yml"
+    file.write_text(text)
     done = run_swarmrig(place, "run", file)
     assert "tier exact" in done.stdout, done.stdout + done.stderr
     (directory,) = (place / "runs").iterdir()
@@ -102,3 +106,27 @@ def replaying(tmp_path):
             process.communicate()
 
     return start
+
+
+FAULTY = """\
+swarmrig: 1
+name: faulty
+duration: 8s
+seed: 5
+time: virtual
+network: {topology: star, hub: c, link: {latency: 5ms, jitter: 1ms}}
+nodes:
+  c: {role: coordinator}
+  s1: {role: sensor, config: {scenario: 2, tdm_slot: 1}}
+faults:
+  - {at: 2s, power_cycle: {node: s1, for: 1s}}
+  - {at: 5s, power_cycle: {node: s1, for: 500ms}}
+  - {at: 4s, reset: {node: c}}
+checks: [all_nodes_boot]
+"""
+
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory) -> Path:
+    """The directory of a run in which nodes were switched off and on, and reset; nobody changes it."""
+    return run_text(tmp_path_factory.mktemp("faulty"), FAULTY)

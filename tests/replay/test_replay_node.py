@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from swarmrig.plugins import Registry
-from swarmrig.replay.alone import SoloOptions, recorded_life, replay_node
+from swarmrig.replay.alone import SoloOptions, replay_node
 from swarmrig.replay.finished import IncomparableError, open_finished
+from swarmrig.replay.lives import recorded_lives
 from swarmrig.replay.moments import console_times, frames
 from swarmrig.timebase import protocol
 from swarmrig.timebase.protocol import Command
@@ -92,6 +93,33 @@ async def test_every_kind_of_input_is_replayed(copy, tmp_path):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("node", ["c", "s1"])
+async def test_resets_and_further_lives_are_replayed(faulty, tmp_path, node):
+    lives = recorded_lives(open_finished(faulty), node)
+    spans = [(life.power_on_ns / 1e9, life.run_ns(life.end_ns) / 1e9) for life in lives]
+    assert spans == ([(0, 2), (3, 5), (5.5, 8)] if node == "s1" else [(0, 8)])
+    assert any(one.kind is Command.RESET for life in lives for one in life.inputs) is (node == "c")
+    comparison = await replayed(faulty, node, tmp_path)
+    assert comparison.equal, comparison
+    assert new_console(tmp_path, node) == (faulty / "nodes" / node / "console.log").read_bytes()
+    assert new_console(tmp_path, node).count(b"Calling app_main") == (3 if node == "s1" else 2)
+
+
+@pytest.mark.anyio
+async def test_a_further_life_begins_with_the_flash_of_the_one_before(faulty, tmp_path):
+    directory = shutil.copytree(faulty, tmp_path / "copy")
+    flash = directory / "nodes" / "s1" / "flash-3.bin"
+    with flash.open("r+b") as file:  # the whole NVS partition
+        file.seek(0x9000)
+        file.write(b"\xff" * 0x6000)
+    comparison = await replayed(directory, "s1", tmp_path)
+    assert comparison.differences[0].t_ns >= 5_500_000_000
+    flash.unlink()
+    with pytest.raises(IncomparableError, match=r"flash-3\.bin is missing"):
+        recorded_lives(open_finished(directory), "s1")
+
+
+@pytest.mark.anyio
 async def test_a_changed_console_and_a_changed_frame_are_found(copy, tmp_path):
     log = copy / "nodes" / "s1" / "console.log"
     log.write_bytes(log.read_bytes().replace(b"edge_tier", b"edge_tire", 1))
@@ -138,7 +166,7 @@ def test_what_cannot_be_replayed_is_refused_with_the_reason(copy, node, edit, wo
     if edit is not None:
         edit(copy / "net" / "s1.inputs")
     with pytest.raises(IncomparableError, match=words):
-        recorded_life(open_finished(copy), node)
+        recorded_lives(open_finished(copy), node)
 
 
 def test_in_real_time_nothing_is_recorded_to_the_nanosecond(swarmrig, copy, change_results):
@@ -203,6 +231,15 @@ def test_a_debugger_looks_and_steps_and_nobody_notices(debug, recorded):
     assert "here 0x8000" in told
     assert "Breakpoint 1, 0x" in told and "in hal_nic_send ()" in told
     assert (code, comparison["equal"], comparison["warnings"]) == (0, True, []), told
+
+
+def test_any_life_can_be_looked_at_but_nobody_in_between(debug, swarmrig, faulty):
+    code, comparison, told = debug(faulty, "s1", "6s", 'printf "here %#x\\n", $pc', "detach")
+    assert "here 0x8000" in told
+    assert (code, comparison["equal"]) == (0, True)
+    done = swarmrig("replay", faulty, "--node", "s1", "--gdb", "4000", "--at", "2500ms")
+    assert done.returncode == 3
+    assert "it lived from 0s to 2s, and from 3s to 5s, and from 5500ms to 8s" in done.stderr
 
 
 def test_from_the_first_instruction_to_the_end(debug, recorded):

@@ -16,9 +16,10 @@ from swarmrig.cli.output import say, say_json_line
 from swarmrig.cli.signals import interruption
 from swarmrig.model.units import NS_PER_S
 from swarmrig.plugins import Registry
-from swarmrig.replay.alone import Debugging, Halt, SoloOptions, replay_node
+from swarmrig.replay.alone import SoloOptions, replay_node
 from swarmrig.replay.comparison import Comparison
 from swarmrig.replay.finished import open_finished
+from swarmrig.replay.relive import Debugging, Halt
 from swarmrig.replay.runs import RepeatOptions, compare_runs, repeat_run
 from swarmrig.runtime.waiting import first_of
 

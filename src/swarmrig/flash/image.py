@@ -114,6 +114,12 @@ def assemble_pflash(
     return FlashImage(destination, total, origin, nvs_offset, len(nvs))
 
 
+def copy_image(source: Path, destination: Path) -> None:
+    """The same image again, whole or not at all. HostError when it cannot be written."""
+    with _replacing(destination) as fd:
+        clone_or_copy(source, fd)
+
+
 def check_image(
     *, base: Path | None, parts: Sequence[FlashPart], size: int | None, nvs_size: int, nvs_offset: int = NVS_OFFSET
 ) -> list[str]:

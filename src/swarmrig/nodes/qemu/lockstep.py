@@ -7,11 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError, NodeError
 from swarmrig.nodes.qemu.emulator import Emulator, in_virtual_time
 from swarmrig.nodes.qemu.node import WithPower
+from swarmrig.nodes.qemu.provisioning import keep_flash
 from swarmrig.timebase.fabric import VirtualFabric
 from swarmrig.timebase.protocol import MEMORY_LIMIT
 
@@ -21,11 +23,18 @@ ADDRESS_LIMIT = 1 << 64
 class LockstepNode(WithPower):
     """HasConsole, CanPause, CanReset, CanPowerCycle, HasMemory beside what every emulator can, through the plugin."""
 
+    _lives = 0
     _end: Mapping[str, Any] | None = None
     """Where the guest was last seen, once it has ended."""
 
     def _starting(self, port_fd: int | None) -> AbstractAsyncContextManager[Emulator]:
         return in_virtual_time(self.plan, self._context, port_fd)
+
+    async def _begin(self, port_fd: int | None) -> None:
+        self._lives += 1
+        if self._lives > 1:
+            await anyio.to_thread.run_sync(keep_flash, self._context, self._lives)
+        await super()._begin(port_fd)
 
     @property
     def _network(self) -> VirtualFabric:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swarmrig.api.nodes import LaunchContext, NodePlan
+from swarmrig.api.nodes import LaunchContext, NodePlan, kept_flash
 from swarmrig.errors import HostError, NodeError
-from swarmrig.flash.image import FlashError, assemble_image, assemble_pflash
+from swarmrig.flash.image import FlashError, assemble_image, assemble_pflash, copy_image
 from swarmrig.flash.nvs import NvsEntry, NvsError, build_nvs
 from swarmrig.flash.provision import nvs_entries, verify
 from swarmrig.nodes.qemu.machines import Storage
@@ -36,6 +36,9 @@ def provision(setup: Setup, plan: NodePlan, context: LaunchContext) -> None:
     if storage is Storage.NONE:
         return
     destination = flash_path(context.directory)
+    if context.flash is not None:
+        copy_image(context.flash, destination)
+        return
     firmware = setup.spec.firmware
     try:
         nvs = build_nvs(expected_entries(plan, context))
@@ -53,6 +56,12 @@ def provision(setup: Setup, plan: NodePlan, context: LaunchContext) -> None:
             _write_efuse(efuse_path(context.directory), context.device.mac)
     except (FlashError, NvsError) as error:
         raise NodeError(setup.spec.id, "; ".join(error.problems)) from error
+
+
+def keep_flash(context: LaunchContext, life: int) -> None:
+    """Copy the flash, if there is one, with which a further life of the node is about to begin."""
+    if flash_path(context.directory).exists():
+        copy_image(flash_path(context.directory), kept_flash(context.directory, life))
 
 
 def expected_entries(plan: NodePlan, context: LaunchContext) -> tuple[NvsEntry, ...]:
