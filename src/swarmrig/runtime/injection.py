@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -11,13 +10,13 @@ import anyio
 
 from swarmrig.api import FaultContext, FaultSkippedError, Proof, ProofStatus
 from swarmrig.errors import SwarmrigError
-from swarmrig.model.facts import Fact, FaultChange, FaultStage
+from swarmrig.model.facts import Fact, FaultStage
 from swarmrig.model.record import FaultRecord
-from swarmrig.model.scenario import FaultReached, FaultSpec
-from swarmrig.model.triggers import trigger_of
+from swarmrig.model.scenario import FaultReached
+from swarmrig.model.triggers import Trigger
 from swarmrig.model.verdict import CheckResult, Evidence, Judgement, Outcome
-from swarmrig.runtime.clock import Clock, Waiter
-from swarmrig.runtime.plan import PlannedFault, RunPlan
+from swarmrig.runtime.clock import Waiter
+from swarmrig.runtime.plan import PlannedFault
 from swarmrig.runtime.sightings import Sighting
 from swarmrig.runtime.verdict import FAULT
 
@@ -37,66 +36,35 @@ class Others(Protocol):
     def give_back(self, fault: str) -> None: ...
 
 
-class _Control:
-    """api.FaultControl for one fault: what it heals is healed in its own time."""
-
-    def __init__(self, others: Others, fault: ScheduledFault) -> None:
-        self._others = others
-        self._fault = fault
-
-    async def heal(self, fault: str) -> None:
-        await self._others.heal(fault, self._fault)
-
-    def reached(self, fault: str, stage: FaultStage) -> bool:
-        return self._others.reached(fault, stage)
-
-
 class ScheduledFault:
     """One fault and what became of it."""
 
     def __init__(
         self,
         planned: PlannedFault,
-        plan: RunPlan,
-        specs: Mapping[str, FaultSpec],
-        clock: Clock,
-        links: Any,
-        nodes: Mapping[str, Any],
+        trigger: Trigger,
         others: Others,
-        on_change: Callable[[FaultChange], None],
+        make_context: Callable[[ScheduledFault], FaultContext],
     ) -> None:
         self.spec = planned.spec
         self.description = planned.description
         self.stages: list[tuple[FaultStage, int]] = []
         self.evidence: list[Evidence] = []
         self.due_ns: int | None = None
-        """When it acted; None as long as that is not known, or when it was never to be."""
+        """When it acted; None as long as that is not known, or when it was never to."""
         self.done = False
-        self._trigger = trigger_of(planned.spec, specs)
-        self._sighting = Sighting(self._trigger.seen) if self._trigger.seen is not None else None
-        self._next_ns: int | None = None if self._sighting else self._trigger.after_ns
+        self._trigger = trigger
+        self._sighting = Sighting(trigger.seen) if trigger.seen is not None else None
+        self._next_ns: int | None = None if self._sighting else trigger.after_ns
         self._failure: Proof | None = None
         self._waiter: Waiter | None = None
         self._holding: anyio.CancelScope | None = None
         self._released = anyio.Event()
         self._others = others
-        self._on_change = on_change
-        self._now_ns = clock.now_ns
-        context = FaultContext(
-            scenario=plan.scenario,
-            network=plan.network,
-            links=links,
-            nodes=nodes,
-            now_ns=clock.now_ns,
-            emit=self._emit,
-            random=random.Random(f"{plan.scenario.seed} {planned.spec.id}"),
-            wait_until=self._wait_until,
-            faults=_Control(others, self),
-            plans={node.spec.id: node for node in plan.nodes},
-        )
         self._claims = planned.claims
         self._lasts = getattr(planned.factory, "heals", True)
-        self._fault = planned.factory(planned.spec, context)
+        self._context = make_context(self)
+        self._fault = planned.factory(planned.spec, self._context)
 
     def sight(self, fact: Fact) -> None:
         """Is it what the fault waits for?"""
@@ -132,6 +100,11 @@ class ScheduledFault:
         await self._released.wait()
         self._waiter = healer._waiter
         await self._heal()
+
+    async def wait_until(self, t_ns: int) -> None:
+        """See api.FaultContext."""
+        assert self._waiter is not None
+        await self._waiter.until(t_ns)
 
     @property
     def in_force(self) -> bool:
@@ -235,10 +208,6 @@ class ScheduledFault:
             await self._fault.heal()
         self._others.give_back(self.spec.id)
 
-    async def _wait_until(self, t_ns: int) -> None:
-        assert self._waiter is not None
-        await self._waiter.until(t_ns)
-
     def _why_never(self) -> str:
         follows = self._trigger.follows
         if isinstance(follows, FaultReached) and self.due_ns is not None:
@@ -247,14 +216,13 @@ class ScheduledFault:
             return f"nothing met its condition: {self.spec.when}"
         return "the run ended before it was injected"
 
-    def _emit(self, stage: FaultStage, data: Mapping[str, Any]) -> None:
-        t_ns = int(data.get("t_ns", self._now_ns()))
+    def take(self, stage: FaultStage, t_ns: int, data: Mapping[str, Any]) -> None:
+        """The fault has reached a stage."""
         self.stages.append((stage, t_ns))
         if "capture" in data:
             self.evidence.append(Evidence(data["capture"], frame=data.get("frame"), note=stage.value))
         elif "console" in data:
             self.evidence.append(Evidence(data["console"], line=data.get("line"), note=stage.value))
-        self._on_change(FaultChange(t_ns, self.spec.id, self.spec.kind, stage, data))
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -276,7 +244,7 @@ class ScheduledFault:
     def _fail(self, status: ProofStatus, stage: FaultStage, reason: str) -> None:
         if self._failure is None:
             self._failure = Proof(status, reason)
-            self._emit(stage, {"reason": reason})
+            self._context.emit(stage, {"reason": reason})
 
 
 def _nothing() -> None:

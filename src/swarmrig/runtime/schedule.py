@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
 
+from swarmrig.api import FaultContext
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.facts import Fact, FaultChange, FaultStage, Frame
-from swarmrig.model.triggers import acting_order
+from swarmrig.model.triggers import acting_order, trigger_of
 from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.injection import ScheduledFault
 from swarmrig.runtime.plan import RunPlan
@@ -27,13 +29,17 @@ class Schedule:
         nodes: Mapping[str, Any],
         on_change: Callable[[FaultChange], None],
     ) -> None:
+        self._plan = plan
         self._clock = clock
+        self._links = links
+        self._nodes = nodes
+        self._on_change = on_change
         self._claims: dict[str, str] = {}
         self._waiting: list[Fact] = []
         specs = {planned.spec.id: planned.spec for planned in plan.faults}
         self._order = [spec.id for spec in acting_order(list(specs.values()))]
         self._by_id = {
-            planned.spec.id: ScheduledFault(planned, plan, specs, clock, links, nodes, self, on_change)
+            planned.spec.id: ScheduledFault(planned, trigger_of(planned.spec, specs), self, self._context)
             for planned in plan.faults
         }
         self.faults = tuple(self._by_id.values())
@@ -98,6 +104,41 @@ class Schedule:
 
     def give_back(self, fault: str) -> None:
         self._claims = {claim: owner for claim, owner in self._claims.items() if owner != fault}
+
+    def _context(self, fault: ScheduledFault) -> FaultContext:
+        spec = fault.spec
+
+        def emit(stage: FaultStage, data: Mapping[str, Any]) -> None:
+            t_ns = int(data.get("t_ns", self._clock.now_ns()))
+            fault.take(stage, t_ns, data)
+            self._on_change(FaultChange(t_ns, spec.id, spec.kind, stage, data))
+
+        return FaultContext(
+            scenario=self._plan.scenario,
+            network=self._plan.network,
+            links=self._links,
+            nodes=self._nodes,
+            now_ns=self._clock.now_ns,
+            emit=emit,
+            random=random.Random(f"{self._plan.scenario.seed} {spec.id}"),
+            wait_until=fault.wait_until,
+            faults=_Control(self, fault),
+            plans={node.spec.id: node for node in self._plan.nodes},
+        )
+
+
+class _Control:
+    """api.FaultControl for one fault: what it heals is healed in its own time."""
+
+    def __init__(self, schedule: Schedule, fault: ScheduledFault) -> None:
+        self._schedule = schedule
+        self._fault = fault
+
+    async def heal(self, fault: str) -> None:
+        await self._schedule.heal(fault, self._fault)
+
+    def reached(self, fault: str, stage: FaultStage) -> bool:
+        return self._schedule.reached(fault, stage)
 
 
 def _order(fact: Fact) -> tuple[int, str, str]:
