@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from swarmrig.flash.image import assemble_pflash
@@ -49,7 +50,43 @@ def text_of(mac):
     return ":".join(f"{byte:02x}" for byte in mac)
 
 
-def refnode_flash(path, number, role="sensor", slots=3):
+@dataclass(frozen=True)
+class Board:
+    """What differs between the machines that run the reference firmware: arguments of QEMU, and where things are."""
+
+    emulator: str
+    image: str
+    flash_bytes: int
+    arguments: tuple
+    network: tuple
+    code: int
+    free_memory: int
+    flash: int
+    uart: int
+    nowhere: int
+    has_nmi: bool
+
+
+BOARDS = {
+    "refnode-rv32": Board(
+        emulator="qemu-system-riscv32", image="-bios", flash_bytes=32 << 20,
+        arguments=("-machine", "virt", "-m", "16M", "-global", "virtio-mmio.force-legacy=off",
+                   "-global", "virtio-mmio.ioeventfd=off", "-drive", "if=pflash,unit=1,format=raw,file={flash}"),
+        network=("-device", "virtio-net-device,netdev=net,mac={mac},tx=timer,x-txtimer=1000"),
+        code=0x80000000, free_memory=0x80F00000, flash=0x22000000, uart=0x10000000, nowhere=0x60000000, has_nmi=False,
+    ),
+    "refnode-arm": Board(
+        emulator="qemu-system-arm", image="-kernel", flash_bytes=16 << 20,
+        arguments=("-machine", "mps2-an385,memory-backend=flash", "-m", "16M",
+                   "-object", "memory-backend-file,id=flash,size=16M,share=on,mem-path={flash}"),
+        network=("-net", "nic,netdev=net,model=lan9118,macaddr={mac}"),
+        code=0x00000000, free_memory=0x20300000, flash=0x21000000, uart=0x40004000, nowhere=0x60000000, has_nmi=True,
+    ),
+}  # fmt: skip
+RISCV, ARM = BOARDS
+
+
+def refnode_flash(path, number, role="sensor", slots=3, machine=RISCV):
     """A flash image for node `number`; node 1 is the hub."""
     target = "10.0.1.11" if number != 1 else "10.0.0.1"
     values = {
@@ -62,22 +99,22 @@ def refnode_flash(path, number, role="sensor", slots=3):
             "prefix": 16, "agg_ip": "10.0.0.1", "seed": 7,
         },
     }  # fmt: skip
-    assemble_pflash(path, nvs=build_nvs(entries_from_values(values)))
+    assemble_pflash(path, nvs=build_nvs(entries_from_values(values)), total=BOARDS[machine].flash_bytes)
     return path
 
 
-def refnode_command(firmware, flash, mac, plugin, *, seed=1, options="", icount="shift=4,sleep=off"):
-    """The exact arguments that virtual time needs on riscv `virt`."""
+def refnode_command(
+    firmware, flash, mac, plugin, *, seed=1, options="", icount="shift=4,sleep=off", machine=RISCV
+):  # fmt: skip
+    """The exact arguments that virtual time needs."""
+    board = BOARDS[machine]
     return [
-        "qemu-system-riscv32", "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "virt", "-accel", "tcg,tb-size=8", "-m", "16M",
-        "-global", "virtio-mmio.force-legacy=off", "-global", "virtio-mmio.ioeventfd=off",
-        "-bios", str(firmware),
-        "-drive", f"if=pflash,unit=1,format=raw,file={flash}",
+        board.emulator, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg,tb-size=8",
+        *(word.format(flash=flash) for word in board.arguments), board.image, str(firmware),
         "-chardev", "null,id=console", "-serial", "chardev:console",
         "-chardev", f"socket,id=monitor,fd={MONITOR_FD}", "-mon", "chardev=monitor,mode=control",
         "-netdev", "hubport,id=net,hubid=0",
-        "-device", f"virtio-net-device,netdev=net,mac={text_of(mac)},tx=timer,x-txtimer=1000",
+        *(word.format(mac=text_of(mac)) for word in board.network),
         "-icount", icount, "-rtc", "base=2020-01-01T00:00:00,clock=vm", "-seed", str(seed),
         "-plugin", f"file={plugin},fd={CHANNEL_FD},netdev=net,console=console{options}",
     ]  # fmt: skip
@@ -254,8 +291,9 @@ def digest_of(guests):
 class Fleet:
     """Makes refnode guests, and ends them all."""
 
-    def __init__(self, plugin, directory):
-        self.plugin, self.directory = plugin, directory
+    def __init__(self, plugin, directory, machine=RISCV):
+        self.plugin, self.directory, self.machine = plugin, directory, machine
+        self.board = BOARDS[machine]
         self.stack = ExitStack()
         self.serial = itertools.count()
 
@@ -265,10 +303,11 @@ class Fleet:
     def __exit__(self, *details):
         return self.stack.__exit__(*details)
 
-    def guest(self, number=2, *, role="sensor", variant=None, flash=None, **options):
-        name = f"guest{next(self.serial)}"
-        flash = flash or refnode_flash(self.directory / f"{name}.flash", number, role)
-        command = refnode_command(firmware_path("refnode-rv32", variant), flash, mac_of(number), self.plugin, **options)
+    def guest(self, number=2, *, role="sensor", variant=None, flash=None, machine=None, **options):
+        name, machine = f"guest{next(self.serial)}", machine or self.machine
+        flash = flash or refnode_flash(self.directory / f"{name}.flash", number, role, machine=machine)
+        firmware = firmware_path(machine, variant)
+        command = refnode_command(firmware, flash, mac_of(number), self.plugin, machine=machine, **options)
         guest = self.stack.enter_context(Guest(command, self.directory, name))
         guest.mac = mac_of(number)
         return guest
@@ -286,8 +325,12 @@ class Fleet:
         command = refnode_command(image, flash, mac_of(2), self.plugin)
         return self.stack.enter_context(Guest(command, self.directory, name))
 
-    def swarm(self, count=3, *, latency=5 * MS, quantum=5 * MS, **options):
-        guests = [self.guest(i + 1, role="hub" if i == 0 else "sensor", **options) for i in range(count)]
+    def swarm(self, count=3, *, latency=5 * MS, quantum=5 * MS, machines=(None,), **options):
+        """The machines take turns."""
+        guests = [
+            self.guest(i + 1, role="hub" if i == 0 else "sensor", machine=machines[i % len(machines)], **options)
+            for i in range(count)
+        ]
         return Swarm(guests, latency, quantum)
 
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lockstep_swarm import CHANNEL_FD, MONITOR_FD, MS, Guest, S, Swarm, mac_of, protocol, text_of
+from lockstep_swarm import ARM, CHANNEL_FD, MONITOR_FD, MS, RISCV, Guest, S, Swarm, mac_of, protocol, text_of
 
 from swarmrig.timebase.protocol import Command, Feature
 
@@ -97,3 +97,17 @@ def test_where_arm_is(fleet, firmware):
     guest.greet()
 
     assert 0 < guest.live(1 * MS).pc < 0x1000
+
+
+@pytest.mark.parametrize("machines", [(RISCV, ARM), (ARM, RISCV)])
+def test_both_machines_in_one_swarm(fleet, machines):
+    """Whatever the step: the hub on either kind of core, sensors on both."""
+    digests = set()
+    for quantum in (5 * MS, 1 * MS, 1_234_567):
+        swarm = fleet.swarm(4, machines=machines, quantum=quantum).run(3 * S)
+        digests.add(swarm.digest())
+        assert not any(guest.violated for guest in swarm.guests)
+        for number in (2, 3, 4):
+            assert f"first frame from node_id={number}" in swarm.guests[0].text()
+
+    assert len(digests) == 1
