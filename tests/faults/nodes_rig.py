@@ -1,4 +1,4 @@
-"""A fault of a node with everything around it: a node that obeys or is numb, a clock that is set, facts that are told."""
+"""A fault of a node with everything around it: a node that obeys or is numb, a clock that is set, facts told."""
 
 import random
 from dataclasses import replace

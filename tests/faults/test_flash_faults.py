@@ -1,7 +1,7 @@
 """Faults of flash and NVS: the power goes, the image changes, the node sees it; and all is put back."""
 
 import pytest
-from nodes_rig import ALL, AT, BOOT, HEALED, WHOLE_LIFE, S, Obeying, Rig, make_flash, plan_of
+from nodes_rig import ALL, AT, BOOT, HEALED, WHOLE_LIFE, Obeying, Rig, S, make_flash, plan_of
 from pydantic import ValidationError
 
 from swarmrig.api import ProofStatus

@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nodes_rig import AT, FIRMWARE, HEALED, RAM, RAM_BYTES, WHOLE_LIFE, S, Obeying, Rig, plan_of
+from nodes_rig import AT, FIRMWARE, HEALED, RAM, RAM_BYTES, WHOLE_LIFE, Obeying, Rig, S, plan_of
 from pydantic import ValidationError
 
 from swarmrig.api import ProofStatus

@@ -1,7 +1,7 @@
 """Faults of whole nodes: what proves them, what contradicts them, what means nothing."""
 
 import pytest
-from nodes_rig import ALL, AT, BOOT, FIRMWARE, HEALED, MS, RAM, WHOLE_LIFE, S, Obeying, Rig, plan_of
+from nodes_rig import ALL, AT, BOOT, FIRMWARE, HEALED, MS, RAM, WHOLE_LIFE, Obeying, Rig, S, plan_of
 from pydantic import ValidationError
 
 from swarmrig.api import ProofStatus

@@ -35,7 +35,6 @@ class FlashFault(NodeFault):
     params_model: ClassVar[type[FlashParams]] = FlashParams
     needs: ClassVar[frozenset[str]] = frozenset({"CanPowerCycle", "HasFlash"})
     changes_flash: ClassVar[bool] = True
-    claim = "change the flash of {node}"
     told: ClassVar[str | None] = None
     """What the node says by itself when it boots from such a flash; None: nothing but that it boots."""
     evidence: ClassVar[str] = (
