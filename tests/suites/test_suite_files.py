@@ -27,8 +27,10 @@ with: {count: 3}
 processes:
   server: {command: "serve {tmp}", ready: 'port (?P<port>\\d+)', background: true}
   client: {command: [ask, "{port}", "{count}"], after: [server], env: {MODE: "{mode}"}}
+wires: {rtp: {to: "{port}", after: [server], link: {latency: 5ms}}}
 artifacts: {stats: stats.json}
 counters:
+  wire: {wire: rtp, match: [csi.node, csi.seq], from: "udp.dport == 5005"}
   asked: {process: client, line: ASKED}
   seen: {process: server, patterns: {requests: "GET", last: "took ([0-9]+) ms"}}
   stats: {artifact: stats}
@@ -69,6 +71,9 @@ def test_what_a_file_means():
     plan = load(SMALL)
     server, client = plan.processes
     assert client.command == ("ask", "{port}", "{count}")
+    (wire,) = plan.wires
+    assert (wire.to, wire.after, wire.impairment.latency_ns) == ("{port}", ("server",), 5_000_000)
+    assert plan.suite.shape.artifacts == ("stats", "rtp_near", "rtp_far")
     assert (server.background, client.after) == (True, ("server",))
     assert plan.scenario("stalled").faults[0].for_ns == 10**9
     assert plan.scenario("killed").faults[0].kind == "kill"
@@ -95,15 +100,25 @@ def test_what_a_file_means():
         ("with: {count: 3}", "with: {}", "6:3: unknown variable {count}"),
         ('"{port}"', '"{prt}"', "6:3: unknown variable {prt} (did you mean 'port'?)"),
         ("after: [server], ", "", "6:3: unknown variable {port}"),
-        ("after: [server]", "after: [sever]", "unknown process 'sever' (did you mean 'server'?)"),
-        ("after: [server]", "after: [client]", "process 'client' would start after itself"),
+        ("after: [server]", "after: [sever]", "unknown process or wire 'sever' (did you mean 'server'?)"),
+        ("after: [server]", "after: [client]", "'client' would start after itself"),
         ("background: true", "backgruond: true", "unknown key 'backgruond' (did you mean 'background'?)"),
         ("port (?P<port>\\d+)", "port (?P<port>", "not a regular expression"),
         ("line: ASKED", "lines: ASKED", "unknown key 'lines' (did you mean 'line'?)"),
-        ("{process: client, line: ASKED}", "{process: client}", "9:3: counters 'asked': expected one of"),
+        ("{process: client, line: ASKED}", "{process: client}", "11:3: counters 'asked': expected one of"),
         ("{process: client, line: ASKED}", "{line: ASKED}", "whose log is it"),
         ("{artifact: stats}", "{artifact: stat}", "unknown artifact 'stat'"),
         ("{artifact: stats}", "{artifact: stats, process: client}", "belongs to no process"),
+        ("{wire: rtp, match", "{wire: rpt, match", "unknown wire 'rpt' (did you mean 'rtp'?)"),
+        ("csi.node", "csi.nod", "unknown field 'csi.nod' (did you mean 'csi.node'?)"),
+        ('"udp.dport == 5005"', '"udp.dprt == 5005"', "unknown field 'udp.dprt', did you mean"),
+        ("{wire: rtp, match", "{wire: rtp, process: client, match", "a wire belongs to no process"),
+        ("{artifact: stats}", "{artifact: stats, at: near}", "match, from, to and at belong to a wire"),
+        ("{latency: 5ms}", "{latncy: 5ms}", "unknown key 'latncy' (did you mean 'latency'?)"),
+        ('{to: "{port}", after: [server]', '{to: "{port}", after: [rtp]', "'rtp' would start after itself"),
+        ('{to: "{port}", after: [server]', '{to: "{port}"', "unknown variable {port}"),
+        ("{to: \"{port}\"", "{to: 0", "to: "),
+        ("wires: {rtp:", "wires: {client:", "'client' is the name of a wire, too"),
         ("calm: {}", "all: {}", "no scenario can be called 'all'"),
         ("pause: {process: server, for: 1s}", "pause: {process: server}", "missing key 'for'"),
         ("pause: {process: server, for: 1s}", "pause: {process: sever, for: 1s}", "unknown process 'sever'"),
@@ -113,13 +128,13 @@ def test_what_a_file_means():
         ("stalled: {took:", "staled: {took:", "unknown scenario 'staled' (did you mean 'stalled'?)"),
         ("{max: 20, in: seen, title: slowest}", "{}", "expected min, max or both"),
         ("{max: 20, in: seen, title: slowest}", "{max: much}", "max: expected a number"),
-        ("{max: 20, in: seen, title: slowest}", "{max: .nan}", "21:29: max: expected a number"),
+        ("{max: 20, in: seen, title: slowest}", "{max: .nan}", "23:29: max: expected a number"),
         ("{max: 20, in: seen, title: slowest}", "{max: 20, in: sen}", "unknown counters 'sen'"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_with_their_place(old, new, said):
     assert old in SMALL
-    found = problems_of(SMALL.replace(old, new))
+    found = problems_of(SMALL.replace(old, new, 1))
     assert any(said in problem for problem in found), found
     assert all(problem.startswith("small.suite.yml:") for problem in found)
 
@@ -127,7 +142,9 @@ def test_mistakes_are_told_with_their_place(old, new, said):
 def test_all_mistakes_are_told_together():
     wrong = SMALL.replace("{duration: 3s}", "[]").replace("line: ASKED", "line: 5").replace("min: 1", "mni: 1")
     assert len(problems_of(wrong)) == 3
-    unknown = SMALL.replace("[server]", "[sever]").replace("artifact: stats", "artifact: x").replace("{tmp}", "{tpm}")
+    unknown = (
+        SMALL.replace("[server]", "[sever]", 1).replace("artifact: stats", "artifact: x").replace("{tmp}", "{tpm}")
+    )
     assert len(problems_of(unknown)) == 4  # without its server, the client has no port
 
 
@@ -137,7 +154,7 @@ def test_what_is_no_suite_at_all(text):
 
 
 def test_background_alone_never_ends():
-    text = SMALL.replace("after: [server],", "after: [server], background: true,")
+    text = SMALL.replace("after: [server],", "after: [server], background: true,", 1)
     assert any("no scenario would ever end" in problem for problem in problems_of(text))
 
 

@@ -6,18 +6,22 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from swarmrig.errors import ScenarioError
+from swarmrig.errors import ScenarioError, SwarmrigError
 from swarmrig.scenario.explain import checked
 from swarmrig.scenario.located import parse, read_text
 from swarmrig.scenario.problems import Mark, Problems
 from swarmrig.scenario.quantities import safe_name
 from swarmrig.scenario.tree import Table, describe
+from swarmrig.scenario.wiring import impairment
 from swarmrig.suites.native import CounterEntry, ModeEntry, ScenarioEntry, SuiteFaultEntry, SuiteFile
-from swarmrig.suites.plan import FAULTS, RIG, ProcessFault, ProcessPlan, ScenarioPlan, SuitePlan
+from swarmrig.suites.plan import FAULTS, RIG, ProcessFault, ProcessPlan, ScenarioPlan, SuitePlan, WirePlan
 from swarmrig.suites.references import ALL, check_references, place
-from swarmrig.suites.suite import Group, Line, Numbers, Patterns, Shape, Suite
+from swarmrig.suites.suite import Group, Line, Numbers, Patterns, Shape, Suite, Wire
 from swarmrig.suites.thresholds import Bound, Threshold, Thresholds
 from swarmrig.suites.variables import as_text
+from swarmrig.suites.wire_latency import RTP_SEQUENCE, Pairing
+from swarmrig.suites.wires import FAR, NEAR
+from swarmrig.wire.filter import FilterError, compile_filter
 
 _SWARM = Shape((RIG,), ("results",), (Group("results", "results_path", Numbers()),))
 _SUFFIXES = (".yml", ".yaml")
@@ -50,6 +54,9 @@ def _plan(file: SuiteFile, tree: Table, text: str, here: Path, default_name: str
         text=text,
         here=here,
         processes=tuple(_processes(file, tree, problems)),
+        wires=tuple(
+            WirePlan(name, str(entry.to), entry.after, impairment(entry.link)) for name, entry in file.wires.items()
+        ),
         artifacts=dict(file.artifacts),
         scenarios=tuple(_scenario(each, entry, here) for each, entry in file.scenarios.items()),
         variables=_texts(file.variables),
@@ -97,7 +104,8 @@ def _fault(entry: SuiteFaultEntry) -> ProcessFault:
 
 def _suite(file: SuiteFile, name: str, tree: Table, problems: Problems) -> Suite:
     groups = [_group(group, entry, tree, problems) for group, entry in file.counters.items()]
-    shape = Shape(tuple(file.processes), tuple(file.artifacts), tuple(groups))
+    captures = (f"{wire}_{end}" for wire in file.wires for end in (NEAR, FAR))
+    shape = Shape(tuple(file.processes), (*file.artifacts, *captures), tuple(groups))
     return Suite(
         name=name,
         task=file.task if file.task is not None else name,
@@ -124,12 +132,27 @@ def _group(name: str, entry: CounterEntry, tree: Table, problems: Problems) -> G
         return Group(name, f"{entry.process}_log", Line(entry.line))
     if entry.artifact is not None:
         return Group(name, f"{entry.artifact}_path", Numbers())
+    if entry.wire is not None:
+        return _wire_group(name, entry, place(tree, "counters", name), problems)
     patterns = {}
     for key, text in (entry.patterns or {}).items():
         pattern = _pattern(text, place(tree, "counters", name, "patterns", key), problems)
         if pattern is not None:
             patterns[key] = pattern
     return Group(name, f"{entry.process}_log", Patterns(patterns))
+
+
+def _wire_group(name: str, entry: CounterEntry, mark: Mark, problems: Problems) -> Group:
+    pairs = [text.partition("=") for text in entry.match]
+    fields = tuple((first.strip(), (second or first).strip()) for first, _, second in pairs) or RTP_SEQUENCE
+    first, second = f"{entry.wire}_{entry.at or NEAR}_path", f"{entry.wire}_{FAR}_path" if entry.at is None else None
+    pairing = Pairing()
+    try:
+        begin, end = (compile_filter(text) if text is not None else None for text in (entry.begin, entry.end))
+        pairing = Pairing(fields, begin, end)
+    except (FilterError, SwarmrigError) as error:
+        problems.add(mark, f"counters {name!r}: {str(error).splitlines()[0]}", getattr(error, "hint", None))
+    return Group(name, first, Wire(pairing, second))
 
 
 def _pattern(text: str, mark: Mark, problems: Problems) -> re.Pattern[str] | None:

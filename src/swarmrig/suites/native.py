@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from swarmrig.scenario.native import Section
-from swarmrig.scenario.quantities import Command, DurationNs, FilePath, Integer, Name, Seed, Switch, Text
+from swarmrig.scenario.native import LinkOptions, Section
+from swarmrig.scenario.quantities import Command, DurationNs, FilePath, Integer, Name, Port, Seed, Switch, Text
 from swarmrig.suites.values import is_number
 
 FORMAT_VERSION = 1
@@ -45,8 +45,16 @@ class ProcessEntry(Section):
     background: Switch = Field(False, description="It serves the others, and is stopped once they have ended.")
 
 
+class WireEntry(Section):
+    """UDP between processes, led through the rig's network: `{name of the wire}` is the port to send to."""
+
+    to: Port | Text = Field(description="The port of 127.0.0.1 that it leads to; `{name}` stands for a variable.")
+    after: tuple[Identifier, ...] = Field((), description="Processes that are ready before it is there.")
+    link: LinkOptions = Field(LinkOptions.model_validate({}), description="What it does to datagrams, both ways.")
+
+
 class CounterEntry(Section):
-    """Where counters come from: the last `line` of a log that holds a marker, `patterns`, or a JSON `artifact`."""
+    """Where counters come from: the last `line` of a log that holds a marker, `patterns`, an `artifact`, a `wire`."""
 
     process: Identifier | None = Field(None, description="Whose log it is.")
     line: Text | None = Field(
@@ -56,6 +64,15 @@ class CounterEntry(Section):
         None, description="Regular expressions: what the group caught last, or the number of lines that match."
     )
     artifact: Identifier | None = Field(None, description="A JSON file whose numbers are the counters.")
+    wire: Identifier | None = Field(None, description="Latency between the two ends of a wire, in µs.")
+    match: tuple[Text, ...] = Field(
+        (), description="With wire: fields that are equal, `FIELD` or `FIELD=FIELD`. Default: the same RTP packet."
+    )
+    begin: Text | None = Field(None, alias="from", description="With wire: filter of frames that begin a measurement.")
+    end: Text | None = Field(None, alias="to", description="With wire: filter of the frames that end one.")
+    at: Literal["near", "far"] | None = Field(
+        None, description="With wire: both frames are looked for at this end. Default: from the near to the far one."
+    )
 
 
 class PauseEntry(Section):
@@ -127,6 +144,7 @@ class SuiteFile(Section):
     parallel: Switch = Field(False, description="Scenarios do not disturb each other: run as many as there are cores.")
     variables: dict[Identifier, Variable] = Field({}, alias="with", description="Variables of every scenario.")
     processes: dict[Identifier, ProcessEntry] = Field({}, description="The programs of every scenario.")
+    wires: dict[Identifier, WireEntry] = Field({}, description="Wires between processes.")
     artifacts: dict[Identifier, FilePath] = Field(
         {}, description="Files that they write, relative to the scenario's run."
     )

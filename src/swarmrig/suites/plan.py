@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from swarmrig.model.network import Impairment
 from swarmrig.suites.suite import Suite
 
 RIG = "rig"
@@ -23,6 +24,15 @@ class ProcessPlan:
     ready: re.Pattern[str] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     background: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WirePlan:
+    name: str
+    to: str
+    """The port that it leads to, perhaps with variables."""
+    after: tuple[str, ...] = ()
+    impairment: Impairment = Impairment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ class SuitePlan:
     """The file, byte for byte."""
     here: Path
     processes: tuple[ProcessPlan, ...]
+    wires: tuple[WirePlan, ...]
     artifacts: Mapping[str, str]
     scenarios: tuple[ScenarioPlan, ...]
     variables: Mapping[str, str]

@@ -10,13 +10,14 @@ from pathlib import Path
 import anyio
 
 from swarmrig.api.nodes import ExitStatus
-from swarmrig.errors import NodeError
+from swarmrig.errors import HostError, NodeError
 from swarmrig.model.units import NS_PER_S
 from swarmrig.proc import Process, Spawner, StopLadder, wait_until_ready
 from swarmrig.suites.injection import inject
-from swarmrig.suites.plan import FAULTS, ProcessPlan, ScenarioPlan, SuitePlan
+from swarmrig.suites.plan import FAULTS, ProcessPlan, ScenarioPlan, SuitePlan, WirePlan
 from swarmrig.suites.tail import Tail
 from swarmrig.suites.variables import filled
+from swarmrig.suites.wires import FAR, NEAR, open_wire
 
 GRACE_S = 2.0
 """How long the others may go on once a process has ended badly."""
@@ -54,7 +55,8 @@ class _ProcessRun:
         self._variables = dict(variables)
         self._directory = directory
         self._spawner = spawner
-        self._ready = {process.name: anyio.Event() for process in plan.processes}
+        names = [process.name for process in plan.processes] + [wire.name for wire in plan.wires]
+        self._ready = {name: anyio.Event() for name in names}
         self._running: dict[str, Process] = {}
         self._outcome = Outcome(exits={process.name: _NEVER for process in plan.processes})
         self._shape = plan.suite.shape_of(scenario.id)
@@ -68,6 +70,8 @@ class _ProcessRun:
             async with anyio.create_task_group() as tasks:
                 for process in self._plan.processes:
                     tasks.start_soon(self._run, process)
+                for wire in self._plan.wires:
+                    tasks.start_soon(self._lay, wire)
                 if self._scenario.faults:
                     tasks.start_soon(self._inject)
                 tasks.start_soon(self._give_up)
@@ -131,6 +135,27 @@ class _ProcessRun:
                 match = last
             self._variables |= {name: text for name, text in match.groupdict().items() if text is not None}
         self._ready[process.name].set()
+
+    async def _lay(self, wire: WirePlan) -> None:
+        """Have a wire for as long as the processes run."""
+        for name in wire.after:
+            await self._ready[name].wait()
+        directory = self._directory / wire.name
+        port = filled(wire.to, self._variables)
+        if not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
+            raise HostError(f"wire {wire.name}: {port[:80]!r} is no port")
+        directory.mkdir(mode=0o700)
+        seed = int(self._variables["seed"])
+        async with open_wire(
+            wire.impairment, int(port), seed=seed, directory=directory, spawner=self._spawner
+        ) as gateway:
+            self._outcome.artifacts |= {f"{wire.name}_{end}": directory / f"{end}.pcapng" for end in (NEAR, FAR)}
+            self._variables[wire.name] = str(gateway.port)
+            self._ready[wire.name].set()
+            try:
+                await gateway.wait_broken()
+            finally:
+                self._outcome.notes += [f"wire {wire.name}: {note}" for note in gateway.notes()]
 
     async def _inject(self) -> None:
         for event in self._ready.values():

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from swarmrig.errors import HostError
 from swarmrig.suites.logs import LastLines, LogError, last_lines, match_lines
-from swarmrig.suites.suite import Group, Line, Numbers, Patterns
+from swarmrig.suites.suite import Group, Line, Patterns, Wire
 from swarmrig.suites.thresholds import Reading
 from swarmrig.suites.values import Value, is_number, parse_pairs, parse_value
+from swarmrig.suites.wire_latency import measure
 
 MAX_JSON_BYTES = 16 << 20
+Files = Mapping[str, Path | None]
 Warn = Callable[[str], object]
 
 
-def read_groups(groups: Sequence[Group], files: Mapping[str, Path | None], warn: Warn) -> dict[str, Reading]:
+def read_groups(groups: Sequence[Group], files: Files, warn: Warn) -> dict[str, Reading]:
     """The counters of every group; `files` are those of the groups' columns, None where there is none.
 
     What cannot be read counts as absent, and `warn` hears why. A log is read once, however many groups it feeds.
@@ -25,18 +28,20 @@ def read_groups(groups: Sequence[Group], files: Mapping[str, Path | None], warn:
     for column in {group.column for group in groups}:
         markers = [each.reader.marker for each in groups if each.column == column and isinstance(each.reader, Line)]
         lines[column] = _last_lines(files.get(column), markers, warn) if markers else LastLines()
-    return {group.name: _read(group, files.get(group.column), lines[group.column], warn) for group in groups}
+    return {group.name: _read(group, files, lines[group.column], warn) for group in groups}
 
 
-def _read(group: Group, path: Path | None, lines: LastLines, warn: Warn) -> Reading:
-    reader = group.reader
+def _read(group: Group, files: Files, lines: LastLines, warn: Warn) -> Reading:
+    reader, path = group.reader, files.get(group.column)
     if isinstance(reader, Line):
         line = lines.lines.get(reader.marker)
         return Reading(absence=f"no {reader.marker} line") if line is None else Reading(parse_pairs(line))
     if path is None:
         return Reading(absence=f"no {group.column}")
     try:
-        return _matches(path, reader) if isinstance(reader, Patterns) else _numbers(path, reader)
+        if isinstance(reader, Wire):
+            return _latency(path, files.get(reader.second) if reader.second is not None else None, reader)
+        return _matches(path, reader) if isinstance(reader, Patterns) else _numbers(path)
     except LogError as error:
         warn(f"{path}: {error}")
         return Reading(absence=f"{path.name} {error}")
@@ -65,7 +70,16 @@ def _matches(path: Path, reader: Patterns) -> Reading:
     return Reading(values)
 
 
-def _numbers(path: Path, _reader: Numbers) -> Reading:
+def _latency(first: Path, second: Path | None, reader: Wire) -> Reading:
+    if reader.second is not None and second is None:
+        return Reading(absence=f"no {reader.second}")
+    try:
+        return Reading(measure(first, second, reader.pairing).as_values())
+    except HostError as error:
+        raise LogError(error.message) from error
+
+
+def _numbers(path: Path) -> Reading:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_JSON_BYTES + 1)

@@ -59,47 +59,66 @@ def _known(word: str, known: Iterable[str], what: str, mark: Mark, problems: Pro
 def _check_processes(file: SuiteFile, tree: Table, problems: Problems) -> None:
     if not file.processes and any(entry.run is None for entry in file.scenarios.values()):
         problems.add(tree.mark, "no processes, but scenarios that need some", "give them `processes`, or each a `run`")
-    for name, entry in file.processes.items():
+    for name in file.processes:
         mark = place(tree, "processes", name)
         if name in (RIG, FAULTS):
             problems.add(mark, f"{name!r} is a name of the rig's own")
-        for other in entry.after:
-            _known(other, file.processes, "process", place(tree, "processes", name, "after"), problems)
-        if name in before(file, name):
-            problems.add(mark, f"process {name!r} would start after itself", "see its `after`, and that of the others")
+        if name in file.wires:
+            problems.add(mark, f"{name!r} is the name of a wire, too")
+        _check_after(name, "processes", file, tree, problems)
+    for name in file.wires:
+        _check_after(name, "wires", file, tree, problems)
     if file.processes and all(entry.background for entry in file.processes.values()):
         problems.add(place(tree, "processes"), "every process is in the background: no scenario would ever end")
 
 
+def _check_after(name: str, section: str, file: SuiteFile, tree: Table, problems: Problems) -> None:
+    known = [*file.processes, *file.wires]
+    for other in _after(file, name):
+        _known(other, known, "process or wire", place(tree, section, name, "after"), problems)
+    if name in before(file, name):
+        hint = "see its `after`, and that of the others"
+        problems.add(place(tree, section, name), f"{name!r} would start after itself", hint)
+
+
+def _after(file: SuiteFile, name: str) -> tuple[str, ...]:
+    entry = file.processes.get(name) or file.wires.get(name)
+    return entry.after if entry is not None else ()
+
+
 def before(file: SuiteFile, name: str) -> set[str]:
-    """The processes that are ready before this one starts."""
+    """The processes and wires that are ready before this one starts."""
     found: set[str] = set()
-    open_ends = list(file.processes[name].after)
+    open_ends = list(_after(file, name))
     while open_ends:
         other = open_ends.pop()
-        if other not in found and other in file.processes:
+        if other not in found:
             found.add(other)
-            open_ends += file.processes[other].after
+            open_ends += _after(file, other)
     return found
 
 
 def _check_counters(file: SuiteFile, tree: Table, problems: Problems) -> None:
     for name, entry in file.counters.items():
         mark = place(tree, "counters", name)
-        if [entry.line, entry.patterns, entry.artifact].count(None) != 2:
-            problems.add(mark, f"counters {name!r}: expected one of line, patterns, artifact")
-        elif (entry.artifact is None) == (entry.process is None):
+        if [entry.line, entry.patterns, entry.artifact, entry.wire].count(None) != 3:
+            problems.add(mark, f"counters {name!r}: expected one of line, patterns, artifact, wire")
+        elif (entry.line is not None or entry.patterns is not None) != (entry.process is not None):
             problems.add(mark, f"counters {name!r}: " + _whose(entry))
+        if entry.wire is None and (entry.match or entry.begin or entry.end or entry.at):
+            problems.add(mark, f"counters {name!r}: match, from, to and at belong to a wire")
         if entry.process is not None:
             _known(entry.process, file.processes, "process", place(tree, "counters", name, "process"), problems)
         if entry.artifact is not None:
             _known(entry.artifact, file.artifacts, "artifact", place(tree, "counters", name, "artifact"), problems)
+        if entry.wire is not None:
+            _known(entry.wire, file.wires, "wire", place(tree, "counters", name, "wire"), problems)
 
 
 def _whose(entry: CounterEntry) -> str:
-    return (
-        "an artifact belongs to no process" if entry.artifact is not None else "whose log is it? `process` is missing"
-    )
+    if entry.process is None:
+        return "whose log is it? `process` is missing"
+    return "an artifact or a wire belongs to no process"
 
 
 def _check_scenarios(file: SuiteFile, tree: Table, problems: Problems) -> None:
@@ -155,10 +174,18 @@ def _texts(file: SuiteFile) -> Iterator[tuple[tuple[str, ...], list[str], set[st
     """Where variables may stand: the place, the texts there, what patterns of processes before have caught."""
     for name, entry in file.processes.items():
         with suppress(re.error):  # told where the pattern stands; what it would have caught is not known
-            patterns = [re.compile(file.processes[other].ready or "") for other in before(file, name)]
-            caught = {group for pattern in patterns for group in pattern.groupindex}
-            yield ("processes", name), [*entry.command, *entry.env.values()], caught
+            yield ("processes", name), [*entry.command, *entry.env.values()], _caught(file, name)
+    for name, wire in file.wires.items():
+        with suppress(re.error):
+            yield ("wires", name), [str(wire.to)], _caught(file, name)
     for name, text in file.artifacts.items():
         yield ("artifacts", name), [text], set()
     if file.build is not None:
         yield ("build",), list(file.build), set()
+
+
+def _caught(file: SuiteFile, name: str) -> set[str]:
+    """What those before it leave: groups of the patterns of processes, ports of wires."""
+    others = before(file, name)
+    patterns = [re.compile(file.processes[other].ready or "") for other in others if other in file.processes]
+    return {group for pattern in patterns for group in pattern.groupindex} | (others & set(file.wires))

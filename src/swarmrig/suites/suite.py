@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from swarmrig.errors import SwarmrigError
 from swarmrig.scenario.problems import suggest
 from swarmrig.suites.thresholds import Thresholds
+from swarmrig.suites.wire_latency import Pairing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,27 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
+class Wire:
+    """Counters are the latency between frames of two captures, or of one, that belong together."""
+
+    pairing: Pairing
+    second: str | None = None
+    """The column of the second capture."""
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Some counters: their name in summaries, the column of the manifest that leads to them, how to read them."""
 
     name: str
     column: str
-    reader: Line | Patterns | Numbers
+    reader: Line | Patterns | Numbers | Wire
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns of the manifest that it needs."""
+        second = self.reader.second if isinstance(self.reader, Wire) else None
+        return (self.column,) if second is None else (self.column, second)
 
 
 @dataclass(frozen=True, slots=True)

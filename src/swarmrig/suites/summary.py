@@ -80,13 +80,13 @@ def required_columns(suite: Suite) -> set[str]:
     """Without these columns there is nothing to judge."""
     shapes = (suite.shape, *suite.shapes.values())
     exits = {f"{process}_rc" for shape in shapes for process in shape.processes}
-    return {"scenario_id"} | exits | {group.column for shape in shapes for group in shape.groups}
+    return {"scenario_id"} | exits | {column for shape in shapes for group in shape.groups for column in group.columns}
 
 
 def judge_row(row: Row, suite: Suite, mode: str, places: Sequence[Path], warn: Warn) -> ScenarioVerdict:
     """Read what a row points to, and judge it. A relative path is looked for in `places`, in that order."""
     shape = suite.shape_of(row.scenario_id)
-    files = {group.column: _file(row.text(group.column), places) for group in shape.groups}
+    files = {column: _file(row.text(column), places) for group in shape.groups for column in group.columns}
     readings = read_groups(shape.groups, files, lambda text: warn(f"{row.scenario_id}: {text}"))
     exits = {process: row.integer(f"{process}_rc", NOT_AN_EXIT) for process in shape.processes}
     checks = tuple(check(threshold, readings) for threshold in suite.thresholds(mode).of(row.scenario_id))
