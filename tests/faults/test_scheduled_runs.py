@@ -110,6 +110,20 @@ def test_reports_and_their_schema(finished: FinishedRun) -> None:
     assert "injected at 3.000 s" in (finished.directory / "junit.xml").read_text()
 
 
+def test_in_real_time_conditions_hold_too(tmp_path: Path) -> None:
+    items = """\
+  - {when: {node: b, event: booted, after: 500ms}, id: first, cut: {between: [b, lan], for: 1s}}
+  - {when: {fault: first, stage: healed, after: 200ms}, id: second, cut: {between: [a, lan]}}
+  - {when: {link: lan--b, frames: csi, count: 60}, heal: second}
+"""
+    text = HEAD.replace("time: virtual", "time: real").replace("12s", "20s") + items
+    record = finish(text, tmp_path).record
+    assert (record.exit_code, record.tier) == (0, "scheduled"), record.faults
+    assert record.run_ns < 20 * S  # over once everything was seen
+    first, second, _ = (dict(fault.stages) for fault in record.faults)
+    assert first[FaultStage.HEALED] < second[FaultStage.INJECTED] < second[FaultStage.HEALED]
+
+
 class Idle(Cut):
     """Says that it has cut and healed, and does nothing."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
+from swarmrig.checks.patterns import is_boot_marker
 from swarmrig.errors import ScenarioError
 from swarmrig.faults.heal import Heal
 from swarmrig.model.facts import FaultStage
@@ -132,13 +134,17 @@ def test_conditions(scheduled: Any) -> None:
       {when: {link: lan--a, frames: "csi.node == 1"}, blink: {node: a}},
       {when: {fault: first}, jitter: 1s, blink: {node: b}},
       {when: {fault: first, stage: healed, after: 5ms}, blink: {node: b}},
-      {when: {fault: blink-2}, heal: first}"""
+      {when: {fault: blink-2}, heal: first},
+      {when: {node: c, event: booted, count: 2}, blink: {node: b}}"""
     found = [fault.when for fault in scheduled(items).faults]
     assert found[0] == ConsoleSeen("b", "fall|slip", 3, S)
     assert found[1] == FramesSeen("lan--a", "csi.node == 1")
     assert isinstance(found[2], FaultReached) and 0 < found[2].after_ns <= S
     assert found[3] == FaultReached("first", FaultStage.HEALED, 5 * MS)
     assert found[4] == FaultReached("blink-2", FaultStage.INJECTED)
+    assert isinstance(found[5], ConsoleSeen) and (found[5].node, found[5].count) == ("c", 2)
+    for text, boots in (("I (301) Main_Task: Calling app_main()", True), ("I (5) mem: 12", False)):
+        assert bool(re.search(found[5].pattern, text)) is boots is is_boot_marker(text)
     assert all(fault.at_ns is None for fault in scheduled(items).faults)
 
 
@@ -160,9 +166,11 @@ ITEMS = [
     # instants
     ("{at: 1s, blink: {node: a, for: 5s}}", "3:41", "for: blink is over in an instant, it does not last"),
     # conditions
-    ("{when: {}, pause: a}", "3:17", "when: expected one of console, frames and fault, seen none of them"),
+    ("{when: {}, pause: a}", "3:17", "when: expected one of console, event, frames and fault, seen none of them"),
     ("{when: {node: a, console: x, fault: y}, pause: a}", "3:17", "seen console and fault"),
     ("{when: {node: a, console: '('}, pause: a}", "3:36", "console: not a regular expression"),
+    ("{when: {node: a, event: exploded}, pause: a}", "3:34", "event: expected booted, seen 'exploded'"),
+    ("{when: {event: booted}, pause: a}", "3:17", "missing key 'node'"),
     ("{when: {node: z, console: x}, pause: a}", "3:24", "node: no node is called 'z'"),
     ("{when: {frames: udp}, pause: a}", "3:17", "missing key 'link' (`swarmrig plan` names the links)"),
     ("{when: {link: l, frames: upd}, pause: a}", "3:35", "frames: "),

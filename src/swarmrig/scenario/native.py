@@ -201,9 +201,10 @@ class Header(Section):
 
 
 class WhenEntry(Section):
-    """What a fault waits for: a line on a console, frames on a link, or another fault. Then it acts 10 ms later."""
+    """What a fault waits for: a line on a console, a boot, frames on a link, or another fault."""
 
-    node: Text | U8 | None = Field(None, description="Whose console.")
+    node: Text | U8 | None = Field(None, description="Whose console, or boot.")
+    event: Literal["booted"] | None = Field(None, description="The console says that the application has started.")
     console: Annotated[Text, Field(min_length=1)] | None = Field(
         None, description="A regular expression, found in a line of the console."
     )
@@ -211,7 +212,7 @@ class WhenEntry(Section):
     frames: Annotated[Text, Field(min_length=1)] | None = Field(
         None, description="A filter such as `csi.node == 1`; frames that enter the link count, at either end."
     )
-    count: Integer = Field(1, ge=1, description="How many such lines or frames.")
+    count: Integer = Field(1, ge=1, description="How many such lines, boots or frames.")
     fault: Name | None = Field(None, description="The id of another fault.")
     stage: Literal["injected", "healed"] = Field("injected", description="What must have been done to it.")
     after: DurationNs = Field(0, description="How long after that; of a console or a link, at least 10 ms.")

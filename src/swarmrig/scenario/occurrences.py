@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from swarmrig.checks.patterns import BOOT
 from swarmrig.model.facts import FaultStage
 from swarmrig.model.scenario import Condition, ConsoleSeen, FaultReached, FramesSeen
 from swarmrig.model.units import format_duration
@@ -18,8 +19,8 @@ from swarmrig.scenario.tree import Table, Tree
 from swarmrig.wire.filter import FilterError, compile_filter
 
 MAX_OCCURRENCES = 1000
-_KINDS_OF_CONDITION = ("console", "frames", "fault")
-_FIELDS = {"console": {"node", "count"}, "frames": {"link", "count"}, "fault": {"stage"}}
+_KINDS_OF_CONDITION = ("console", "event", "frames", "fault")
+_FIELDS = {"console": {"node", "count"}, "event": {"node", "count"}, "frames": {"link", "count"}, "fault": {"stage"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Times:
         if len(kinds) != 1:
             seen = " and ".join(kinds) or "none of them"
             if not set(_KINDS_OF_CONDITION) & set(table.entries) or kinds:
-                message = f"when: expected one of console, frames and fault, seen {seen}"
+                message = f"when: expected one of console, event, frames and fault, seen {seen}"
                 self._problems.add(table.mark, message)
             return None
         check_references(table, self._fleet, self._problems)
@@ -141,11 +142,17 @@ class Times:
             re.compile(entry.console)
         except re.error as error:
             self._problems.add(_place(table, "console"), f"console: not a regular expression: {error}")
+        return self._line(entry, table, entry.console)
+
+    def _event(self, entry: WhenEntry, table: Table) -> Condition | None:
+        return self._line(entry, table, f"(?i:{BOOT.pattern})")
+
+    def _line(self, entry: WhenEntry, table: Table, pattern: str) -> Condition | None:
         if entry.node is None:
             self._problems.add(table.mark, "missing key 'node'", "whose console?")
             return None
         node = next((node.id for node in self._fleet.nodes if entry.node in (node.id, node.number)), str(entry.node))
-        return ConsoleSeen(node, entry.console, entry.count, entry.after)
+        return ConsoleSeen(node, pattern, entry.count, entry.after)
 
     def _frames(self, entry: WhenEntry, table: Table) -> Condition | None:
         assert entry.frames is not None
