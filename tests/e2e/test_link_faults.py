@@ -40,6 +40,14 @@ LINE = """
   - {at: 15s, ring_flood: {node: s2, frames: 100}}
   - {at: 16s, inject: {between: [s1, coord], udp: {src: s1, dst: coord, port: 5005, text: hello}}}
 """
+OPEN_ENDED = """
+  - {when: {node: s1, console: boot}, id: shaky, flap: {between: [s1, coord], period: 400ms}}
+  - {when: {fault: shaky, after: 2s}, heal: shaky}
+  - {at: 4s, id: poor, degrade: {between: [s2, coord], latency: 30ms}}
+  - {at: 4s, id: dark, partition: [[s1], [coord, s2]]}
+  - {at: 6s, heal: poor}
+  - {when: {fault: poor, stage: healed, after: 500ms}, heal: dark}
+"""
 
 
 @pytest.fixture
@@ -70,6 +78,15 @@ def test_routed_networks(swarmrig, scenario):
     run = swarmrig("run", scenario(LINE, "line", "20s"))
     assert run.exit_code == 0, run.explain()
     assert set(statuses(run).values()) == {"proved"}
+
+
+def test_what_is_healed_by_another_item(swarmrig, scenario):
+    run = swarmrig("run", scenario(OPEN_ENDED, duration="10s"))
+    assert run.exit_code == 0, run.explain()
+    assert set(statuses(run).values()) == {"proved"}
+    for fault in run.results["faults"]:
+        if fault["kind"] != "heal":
+            assert [stage["stage"] for stage in fault["stages"]][-1] == "heal observed", fault
 
 
 def test_what_nobody_notices_fails_the_run_unless_it_may(swarmrig_again, scenario):

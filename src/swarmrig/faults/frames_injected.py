@@ -331,7 +331,8 @@ def _hop(place: LinkPlace) -> Hop:
 
 def _matching(frames: Sequence[tuple[int, bytes]], text: str | None) -> TimedFrames:
     """ValueError when there is none left."""
-    found = list(frames) if text is None else [each for each in frames if compile_filter(text).matches(each[1])]
+    wanted = compile_filter(text) if text is not None else None
+    found = [each for each in frames if wanted is None or wanted.matches(each[1])]
     if not found:
         raise ValueError("there is no frame to replay" + (f" that matches {text!r}" if text is not None else ""))
     if len(found) > MOST_FRAMES:
