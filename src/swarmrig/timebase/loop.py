@@ -323,6 +323,7 @@ class VirtualLoop:
         now_ns = self.now_ns()
         for action in self._stops.take_actions(now_ns):
             action(now_ns)
+        self._stops.tell_guests(now_ns)
         if coordinator.arrived:
             self._stops.tell(now_ns)
 

@@ -78,10 +78,13 @@ class Stops:
         self._find_barrier()
         return due
 
-    def tell(self, now_ns: int) -> None:
-        """Time stands at `now_ns`, with nothing left before it: it is the next one's turn."""
+    def tell_guests(self, now_ns: int) -> None:
+        """Time stands at `now_ns`, though somebody may still be answering a question there."""
         for stop in list(self._guests.values()):
             self._tell(stop, now_ns)
+
+    def tell(self, now_ns: int) -> None:
+        """Time stands at `now_ns`, with nothing left before it: it is the next one's turn."""
         if any(stop.told is None and stop.t_ns <= now_ns for stop in self._stops.values()):
             return
         for _, stop in sorted(self._stops.items()):

@@ -89,8 +89,9 @@ class LockstepNode(WithPower):
             try:
                 await super().power_on()
             except BaseException:
-                with anyio.CancelScope(shield=True), suppress(HostError):
-                    await self._network.detach(self.spec.id)
+                if self._emulator is None:
+                    with anyio.CancelScope(shield=True), suppress(HostError):
+                        await self._network.detach(self.spec.id)
                 raise
 
     # --- inputs ------------------------------------------------------------------------------------------------
