@@ -43,7 +43,7 @@ class LinkControl(Protocol):
 
         With `layer` (the fault's id, say) the changes lie over what else is in force, until no changes, `{}`, take
         that layer away: so what else goes wrong with the link stays as it is. With `frames` as well, they are in
-        force for so many frames only.
+        force for so many frames only, counted in each direction.
         """
         ...
 
@@ -102,7 +102,8 @@ class Fault(Protocol):
 
     A fault is proved by facts that come from outside the injector: `observe` is fed like a check and calls
     `context.emit(OBSERVED …)` once its effect was seen, `HEAL_OBSERVED` once its end was. `inject` emits INJECTED,
-    `heal` emits HEALED. Facts come later than the calls they tell of: decide by their times.
+    `heal` emits HEALED. Facts come later than the calls they tell of, in order of time
+    (only what other faults do is told at once): decide by their times.
 
     Whatever `inject`, `hold` or `heal` raises as SwarmrigError is told as the stage FAILED.
 

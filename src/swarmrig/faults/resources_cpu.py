@@ -12,7 +12,7 @@ from swarmrig.api import CanStarve, FaultContext, NodePlan, Proof, ProofStatus
 from swarmrig.api.params import DurationNs
 from swarmrig.faults.nodes import NodeFault, NodeParams, heard
 from swarmrig.faults.observation import evidence_data, pointer
-from swarmrig.model.facts import Fact, FaultStage
+from swarmrig.model.facts import Fact, FaultChange, FaultStage
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
 from swarmrig.model.units import NS_PER_S, format_duration, parse_ratio
@@ -112,6 +112,8 @@ class StarveCpu(NodeFault):
         self.healed(self.now(), node=self.what)
 
     def observe(self, fact: Fact) -> None:
+        if isinstance(fact, FaultChange):  # known at once, other facts of that time are not yet
+            return
         self._notice(fact.t_ns)
         if not heard(fact, self.what):
             return

@@ -12,7 +12,7 @@ from typing import ClassVar
 from swarmrig.api import FaultContext, Proof, ProofStatus
 from swarmrig.faults.nodes import NodeFault, heard
 from swarmrig.faults.observation import evidence_data
-from swarmrig.model.facts import Fact, FaultStage
+from swarmrig.model.facts import Fact, FaultChange, FaultStage
 from swarmrig.model.scenario import FaultSpec
 from swarmrig.model.units import format_duration
 
@@ -45,6 +45,8 @@ class SilentFault(NodeFault):
         return heard(fact, self.what)
 
     def observe(self, fact: Fact) -> None:
+        if isinstance(fact, FaultChange):  # known at once, other facts of that time are not yet
+            return
         if self.hears(fact) and (self.injected_ns is None or fact.t_ns <= self.injected_ns):
             self._before.append(fact)
         else:
