@@ -98,7 +98,7 @@ class CorruptFrame(ObservedFault):
             layer=self.spec.id,
             frames=self._wanted,
         )
-        self.injected(t_ns, link=self._hop.link, memory=self._planted is not None)
+        self.injected(t_ns, link=self._hop.link, memory="untouched" if self._planted is None else "changed")
 
     async def heal(self) -> None:
         """It is over when the last of the frames has left."""

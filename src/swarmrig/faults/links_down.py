@@ -85,12 +85,12 @@ class WifiKill(ObservedFault):
     async def inject(self) -> None:
         control = self.context.links
         times = [await control.set_link(link, DOWN, layer=self.spec.id) for link in self._links]
-        self.injected(max(times), node=self.what, links=self._links)
+        self.injected(max(times), node=self.what, links=", ".join(self._links))
 
     async def heal(self) -> None:
         control = self.context.links
         times = [await control.set_link(link, {}, layer=self.spec.id) for link in self._links]
-        self.healed(min(times), node=self.what, links=self._links)
+        self.healed(min(times), node=self.what, links=", ".join(self._links))
 
     def shows_effect(self, fact: Fact) -> bool:
         return isinstance(fact, Frame) and fact.link in self._links and fact.fate is Fate.DOWN
