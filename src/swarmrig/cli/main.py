@@ -30,7 +30,7 @@ COMMANDS = {
     "nvs": "Build, inspect and enumerate NVS partitions.",
     "doctor": "Probe what works on this machine, with install hints.",
     "clean": "Remove what dead runs have left behind.",
-    "schema": "Print the JSON Schema of scenario files or of results.",
+    "schema": "Print the JSON Schema of scenario files, of results or of suite files.",
     "completion": "Print the completion script of a shell.",
 }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+_KINDS = ("scenario", "results", "suite")
+
 
 @click.command("schema")
-@click.argument("which", type=click.Choice(["scenario", "results"]), default="scenario", metavar="[scenario|results]")
+@click.argument("which", type=click.Choice(_KINDS), default="scenario", metavar=f"[{'|'.join(_KINDS)}]")
 def command(which: str) -> None:
-    """Print the JSON Schema of scenario files or of results.
+    """Print the JSON Schema of scenario files, of results or of suite files.
 
     The schema of scenario files covers the nodes, faults and checks that are installed, plugins included.
     """
@@ -18,6 +20,10 @@ def command(which: str) -> None:
         from swarmrig.reports.results import schema as results_schema
 
         say_json(results_schema())
+    elif which == "suite":
+        from swarmrig.suites.native import suite_schema
+
+        say_json(suite_schema())
     else:
         from swarmrig.plugins import Registry
         from swarmrig.scenario.schema import scenario_schema
