@@ -70,7 +70,7 @@ async def test_this_machine_can_run_the_presets_and_is_told_so_in_time() -> None
 async def test_on_a_bare_machine_every_probe_says_what_to_install(path: Path) -> None:
     found = await probes()
     missing = {"qemu-system-riscv32", "qemu-system-arm", "qemu-system-x86_64", "esp32s3", "kvm", "tshark", "docker",
-               "riscv64-unknown-elf-gcc", "user namespaces"}  # fmt: skip
+               "riscv64-unknown-elf-gcc", "arm-none-eabi-gcc", "user namespaces"}  # fmt: skip
     assert {name for name, probe in found.items() if not probe.ok} >= missing
     assert "apt install qemu-system-misc" in found["qemu-system-riscv32"].hint
     assert "apt install tshark" in found["tshark"].hint

@@ -28,6 +28,11 @@ TOTAL_S = 4.5
 """Per probe."""
 REQUIRED = frozenset({"qemu-system-riscv32"})
 """What the presets cannot do without."""
+CROSS_COMPILERS = {
+    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+}
+"""What builds the reference firmware, and the Debian packages that they come in."""
 OLDEST_QEMU = (7, 2)
 """The first with `-netdev dgram`, which the network is attached by."""
 
@@ -87,9 +92,10 @@ def _probes(spawner: Spawner, scratch: Path) -> dict[str, Callable[[], Awaitable
         "user namespaces": partial(_user_namespaces, spawner),
         "docker": _docker,
         "tshark": partial(_program, spawner, "tshark", "apt install tshark"),
-        "riscv64-unknown-elf-gcc": partial(
-            _program, spawner, "riscv64-unknown-elf-gcc", "apt install gcc-riscv64-unknown-elf"
-        ),
+        **{
+            compiler: partial(_program, spawner, compiler, f"apt install {package}")
+            for compiler, package in CROSS_COMPILERS.items()
+        },
     }
 
 
@@ -112,21 +118,19 @@ async def _qemu(spawner: Spawner, architecture: str, machine: str) -> Probe:
 
 
 async def _virtual_time(spawner: Spawner) -> Probe:
-    """The plugin was built, and the emulator of the reference firmware can be in lockstep with it."""
-    path = shutil.which("qemu-system-riscv32")
-    if path is None:
-        return Probe(
-            "virtual time", False, "needs qemu-system-riscv32, which is not there", "runs take place in real time"
-        )
-    support = await probe_lockstep(spawner, path)
-    if not support.ok:
-        return Probe(
-            "virtual time",
-            False,
-            f"{path} {support.reason}",
-            support.hint or "without it, runs take place in real time",
-        )
-    return Probe("virtual time", True, f"{path} loads the lockstep plugin (plugin API {support.api})")
+    """The plugin was built, and those emulators of the reference firmware that are here can be in lockstep with it."""
+    names = [f"qemu-system-{machine.architecture}" for machine in MACHINES.values() if machine.reference_firmware]
+    paths = [path for name in names if (path := shutil.which(name)) is not None]
+    if not paths:
+        return Probe("virtual time", False, f"needs {' or '.join(names)}", "runs take place in real time")
+    good = []
+    for path in paths:
+        support = await probe_lockstep(spawner, path)
+        if not support.ok:
+            hint = support.hint or "without it, runs take place in real time"
+            return Probe("virtual time", False, f"{path} {support.reason}", hint)
+        good.append(f"{path} loads the lockstep plugin (plugin API {support.api})")
+    return Probe("virtual time", True, "; ".join(good))
 
 
 async def _espressif(spawner: Spawner, machine: Machine) -> Probe:
