@@ -30,11 +30,15 @@ from swarmrig.suites.summary import (
 
 if TYPE_CHECKING:
     from swarmrig.suites.compare import Comparison, Judging
+    from swarmrig.suites.suite import Suite
 
 
-def summarize_manifest(manifest: Path, output: Path, mode: str, facts: RunFacts, expect: tuple[str, ...]) -> int:
+def summarize_manifest(
+    manifest: Path, output: Path, mode: str, facts: RunFacts, expect: tuple[str, ...], file: Path | None
+) -> int:
     """Write the summary of a manifest; returns the recommended exit code."""
-    suite = replace(MEDIA_FAULTS, scenarios=expect or MEDIA_FAULTS.scenarios)
+    suite = _suite(file)
+    suite = replace(suite, scenarios=expect or suite.scenarios)
     suite.thresholds(mode)  # before anything is read
     rows = read_manifest(manifest, required_columns(suite))
     places = (manifest.absolute().parent, Path(facts.run_dir).absolute(), Path.cwd())
@@ -49,6 +53,14 @@ def summarize_manifest(manifest: Path, output: Path, mode: str, facts: RunFacts,
     passed = document["counts"]["pass"]
     say(f"{passed} of {counted(len(verdicts), 'scenario')} passed, mode {mode}: {output}")
     return int(document["recommended_exit_code"])
+
+
+def _suite(file: Path | None) -> Suite:
+    if file is None:
+        return MEDIA_FAULTS
+    from swarmrig.suites.load import load_suite
+
+    return load_suite(file).suite
 
 
 def tell_latency(

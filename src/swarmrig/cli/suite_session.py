@@ -20,6 +20,7 @@ from swarmrig.suites.directory import SuiteDirectory, SuiteRun, begin_directory,
 from swarmrig.suites.load import load_suite, load_suite_text
 from swarmrig.suites.plan import SuitePlan
 from swarmrig.suites.references import check_overrides
+from swarmrig.suites.statistics import describe, judged
 from swarmrig.suites.summary import ScenarioVerdict
 
 
@@ -102,6 +103,11 @@ async def _watched(plan: SuitePlan, directory: SuiteDirectory, manner: SuiteMann
 def _tell(plan: SuitePlan, directory: SuiteDirectory, finished: FinishedSuite, verdict: Outcome) -> None:
     for difference in finished.differences:
         say(f"{'FAIL':<13} {harmless(difference)}")
+    if directory.run.repetitions > 1:
+        say("")
+        for (scenario, metric), values in judged(finished.summary).items():
+            spread = ", ".join(f"{name} {value:g}" for name, value in describe(values).items() if name != "n")
+            say(f"{harmless(scenario)} {harmless(metric)}: {spread}, {counted(len(values), 'run')}")
     counts = finished.summary["counts"]
     interrupted = ", interrupted" if finished.interrupted else ""
     say("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from swarmrig.errors import ScenarioError, SwarmrigError
@@ -120,7 +121,7 @@ def _shapes(file: SuiteFile, shape: Shape) -> dict[str, Shape]:
     found = {}
     for name, entry in file.scenarios.items():
         if entry.run is not None:
-            found[name] = _SWARM
+            found[name] = replace(_SWARM, exits=entry.exits)
         elif entry.faults or entry.exits:
             processes = (*shape.processes, *((FAULTS,) if entry.faults else ()))
             found[name] = Shape(processes, shape.artifacts, shape.groups, entry.exits)

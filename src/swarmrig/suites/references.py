@@ -126,12 +126,13 @@ def _check_scenarios(file: SuiteFile, tree: Table, problems: Problems) -> None:
         mark = place(tree, "scenarios", name)
         if name == ALL:
             problems.add(mark, f"no scenario can be called {ALL!r}: thresholds of that name hold for all of them")
-        if entry.run is not None and (entry.faults or entry.exits):
+        if entry.run is not None and entry.faults:
             problems.add(mark, f"scenario {name!r} runs a swarm: its faults stand in the file that it runs")
         if entry.run is None and entry.overrides:
             problems.add(mark, f"scenario {name!r}: `set` changes the file of `run`, and there is none")
         for process in entry.exits:
-            _known(process, file.processes, "process", place(tree, "scenarios", name, "exits", process), problems)
+            known = file.processes if entry.run is None else (RIG,)
+            _known(process, known, "process", place(tree, "scenarios", name, "exits", process), problems)
         for fault in entry.faults:
             acts = [act for act in (fault.pause, fault.kill) if act is not None]
             if len(acts) != 1:

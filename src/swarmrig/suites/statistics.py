@@ -38,6 +38,17 @@ def samples(summary: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
     return found
 
 
+def judged(summary: Mapping[str, Any]) -> dict[tuple[str, str], list[float]]:
+    """By scenario and counter, what its checks judged, over all runs that measured it."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for scenario in summary["scenarios"]:
+        actuals = {check["metric"]: check["actual"] for check in scenario["checks"]}
+        for metric, actual in actuals.items():
+            if is_number(actual):
+                found.setdefault((scenario["id"], metric), []).append(actual)
+    return found
+
+
 def statistics(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The document of statistics.json: percentiles over the repetitions of each scenario."""
     passed: dict[str, list[bool]] = {}

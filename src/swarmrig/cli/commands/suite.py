@@ -91,6 +91,7 @@ def validate(files: tuple[Path, ...]) -> int:
 @option("--started-at", metavar="TIME", default="", help="When the run began, word for word.")
 @option("--finished-at", metavar="TIME", default="", help="When the run ended, word for word.")
 @option("--expect", multiple=True, metavar="ID[,ID]...", callback=_names, help="Scenarios that have to be there.")
+@option("--suite", "file", type=_FILE, help="Judge by this suite file, in place of the media pipeline's three faults.")
 @option("--enforce", is_flag=True, help="Exit with 1 unless everything passed.")
 def summarize(
     manifest: Path,
@@ -101,6 +102,7 @@ def summarize(
     started_at: str,
     finished_at: str,
     expect: tuple[str, ...],
+    file: Path | None,
     enforce: bool,
 ) -> int:
     """Judge the manifest of a finished run, whoever made it, and write the verdict as JSON.
@@ -118,7 +120,7 @@ def summarize(
     facts = RunFacts(
         home.name if run_id is None else run_id, str(home) if run_dir is None else run_dir, started_at, finished_at
     )
-    recommended = summarize_manifest(manifest, output, mode, facts, expect)
+    recommended = summarize_manifest(manifest, output, mode, facts, expect, file)
     return recommended if enforce else 0
 
 
