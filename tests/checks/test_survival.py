@@ -171,6 +171,19 @@ def test_a_node_that_only_another_fault_woke_did_not_survive(two, judged):
     judged(two(BEGIN, 18 * S).judge(Survives, until=30 * S), Outcome.INCONCLUSIVE, "s2 was not heard between f1")
 
 
+def test_a_fault_during_another_one(swarm_of, judged):
+    """What the second does is its own doing; that the node is back is seen after the first."""
+    faults = tuple(FaultSpec(f"f{n}", "pause", t, f, {"node": "s2"}) for n, t, f in ((1, BEGIN, 5 * S), (2, 12 * S, S)))
+    swarm = swarm_of(sensors=2, faults=faults)
+    swarm.started()
+    for fault, start, end in (("f1", BEGIN, 15 * S), ("f2", 12 * S, 13 * S)):
+        for stage, t in zip(FaultStage, (start, start, end), strict=False):
+            swarm.fault(stage, t, fault)
+    for t in (*range(S, BEGIN, S), *range(16 * S, 30 * S, S)):
+        swarm.line("s2", "alive", t)
+    judged(swarm.judge(Survives, nodes=["s2"], until=30 * S), Outcome.PASS)
+
+
 def test_order_of_sources(two, judged):
     swarm = two(BEGIN, 17 * S)
     expected = swarm.judge(Survives, until=30 * S)

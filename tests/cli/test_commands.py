@@ -11,7 +11,7 @@ import pytest
 from swarmrig.cli.examination import probe_lines
 from swarmrig.runtime.doctor import Probe
 
-PRESETS = ["smoke", "standard", "large-mesh", "line-relay", "ring-fault", "heterogeneous", "ci-matrix"]
+PRESETS = ["smoke", "standard", "large-mesh", "line-relay", "ring-fault", "heterogeneous", "ci-matrix", "chaos"]
 
 BROKEN = """\
 swarmrig: 1

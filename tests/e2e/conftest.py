@@ -59,6 +59,13 @@ def swarmrig_again(tmp_path):
     return lambda *arguments: caller(tmp_path, f"runs{next(numbers)}")(*arguments)
 
 
+@pytest.fixture(scope="module")
+def module_swarmrig(tmp_path_factory):
+    """As `swarmrig_again`, for runs that several tests look at."""
+    directory, numbers = tmp_path_factory.mktemp("module"), itertools.count()
+    return lambda *arguments: caller(directory, f"runs{next(numbers)}")(*arguments)
+
+
 def caller(tmp_path: Path, name: str = "runs"):
     output = tmp_path / name
 

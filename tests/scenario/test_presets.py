@@ -41,12 +41,24 @@ TABLE = {
         "star", 30, [("coordinator", 0, 1), ("sensor", 1, None), ("sensor", 2, None)],
         [*BASE, "tdm_no_collision", "max_boot_time_s=10"],
     ),
+    "chaos": (
+        "star", 206, [("coordinator", 0, 2), *(("sensor", n, None) for n in (2, 3, 4))],
+        [*BASE, "network_partitioned_recovery", "recovers_within", "no_data_loss_after_heal", "degrades_gracefully",
+         "survives"],
+    ),
 }  # fmt: skip
+NOT_IN_CHAOS = {"console_stall": "in virtual time the console does not wait to be read"}
 
 
 def label(scenario: Scenario) -> list[str]:
     bare = {"max_boot_time_s": "seconds", "frame_rate_above": "hz"}
     return [c.label + (f"={c.params[bare[c.name]]:g}" if c.name in bare else "") for c in scenario.checks]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    """What is installed: presets use all of it."""
+    return Registry.load()
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -66,6 +78,12 @@ def test_details_of_single_presets(registry: Any) -> None:
     assert load_scenario("standard", registry=registry).nodes[0].is_gateway
     assert load_scenario("heterogeneous", registry=registry).nodes[4].channel == 11
     assert set(TABLE) == set(preset_names())
+
+
+def test_chaos_has_every_kind_of_fault(registry: Any) -> None:
+    kinds = {fault.kind for fault in load_scenario("chaos", registry=registry).faults}
+    points = registry.points["swarmrig.faults"].items()
+    assert kinds == {kind for kind, point in points if point.value.startswith("swarmrig.")} - set(NOT_IN_CHAOS)
 
 
 def test_the_ring_loses_a_link_that_carries_a_sensors_frames(registry: Any) -> None:

@@ -148,7 +148,7 @@ class Survives:
 
     def _judge_node(self, node: str, life: _Life, episode: Episode, now_ns: int, tally: Tally) -> None:
         fault, began_ns = episode.spec.id, episode.injected_ns or 0
-        until_ns = self._next_fault_ns(node, episode)
+        until_ns = self._next_fault_ns(node, episode, began_ns)
         is_target = node in self._named[fault]
         crash = _first_between(life.crashes, began_ns, until_ns)
         end = None if is_target else _first_between(life.ends, began_ns, until_ns)
@@ -162,12 +162,11 @@ class Survives:
             tally.fail(f"{node} restarted after {fault}", self._point(boot))
         if crash is None and end is None:
             stop_ns = now_ns if life.stopped_ns is None else min(now_ns, life.stopped_ns)
-            self._judge_silence(node, life, episode, until_ns, stop_ns, tally)
+            self._judge_silence(node, life, episode, stop_ns, tally)
 
-    def _judge_silence(
-        self, node: str, life: _Life, episode: Episode, until_ns: int | None, stop_ns: int, tally: Tally
-    ) -> None:
+    def _judge_silence(self, node: str, life: _Life, episode: Episode, stop_ns: int, tally: Tally) -> None:
         fault, over_ns = episode.spec.id, episode.over_ns or 0
+        until_ns = self._next_fault_ns(node, episode, over_ns)
         end_ns = stop_ns if until_ns is None else min(until_ns, stop_ns)
         first, last = self._heard.get((fault, node)), life.last
         first_ns = end_ns if first is None else min(first.t_ns, end_ns)
@@ -185,15 +184,14 @@ class Survives:
         else:
             tally.support(self._point(first))
 
-    def _next_fault_ns(self, node: str, episode: Episode) -> int | None:
-        """When another fault does something to the node; None when none does, after this one."""
-        began_ns = episode.injected_ns or 0
+    def _next_fault_ns(self, node: str, episode: Episode, since_ns: int) -> int | None:
+        """When, from then on, another fault does something to the node; None when none does."""
         times = [
             each.injected_ns
             for each in self._all
             if each.spec.id != episode.spec.id and node in self._named[each.spec.id] and each.injected_ns is not None
         ]
-        return min((t_ns for t_ns in times if t_ns >= began_ns), default=None)
+        return min((t_ns for t_ns in times if t_ns >= since_ns), default=None)
 
     def _point(self, sign: ConsoleLine | Frame | None) -> Evidence | None:
         if isinstance(sign, Frame):

@@ -96,13 +96,15 @@ def scenario_argument(command: Command) -> Command:
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
+duration_option = option(
+    "--duration", "duration_ns", metavar="TIME", callback=_duration, help="Run time: 30s, 2m. Default: the file's."
+)
+
 _SCENARIO_OPTIONS = (
     option(
         "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the run. Default: the file's, or 0."
     ),
-    option(
-        "--duration", "duration_ns", metavar="TIME", callback=_duration, help="Run time: 30s, 2m. Default: the file's."
-    ),
+    duration_option,
     option("--time", type=click.Choice(["auto", "virtual", "real"]), help="Which clock rules. Default: the file's."),
     option("--set", "overrides", multiple=True, metavar="PATH=VALUE", callback=_overrides, help="Change one value."),
     option("--machine", metavar="NAME", help="Machine of every node, for example refnode-rv32 or esp32s3."),
@@ -124,7 +126,7 @@ _SCENARIO_OPTIONS = (
         multiple=True,
         metavar="METRIC:TOLERANCE",
         callback=_tolerances,
-        help="Compare this metric, and by how much it may be worse: nodes.*.hub.latency_ns.p95:10%, links.*.lost:5. "
+        help="Compare this metric, and by how much it may be worse: nodes.*.hub.latency_ns.p95:10%, links.*.dropped:5. "
         "Default: the file's, or latency p95, rate (10%) and loss (one point).",
     ),
 )

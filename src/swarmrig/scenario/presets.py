@@ -8,7 +8,7 @@ from importlib.resources import files
 from swarmrig.model.scenario import Scenario, Topology
 from swarmrig.plugins import Registry
 
-_ORDER = ("smoke", "standard", "large-mesh", "line-relay", "ring-fault", "heterogeneous", "ci-matrix")
+_ORDER = ("smoke", "standard", "large-mesh", "line-relay", "ring-fault", "heterogeneous", "ci-matrix", "chaos")
 
 
 @dataclass(frozen=True, slots=True)

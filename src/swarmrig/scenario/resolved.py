@@ -22,6 +22,7 @@ from swarmrig.model.scenario import (
 from swarmrig.model.units import format_duration, format_rate
 from swarmrig.plugins import Registry
 from swarmrig.scenario.emit import block
+from swarmrig.scenario.explain import model_in
 from swarmrig.scenario.native import FORMAT_VERSION
 from swarmrig.scenario.plugin_params import bare_field
 
@@ -105,6 +106,8 @@ def _node(node: NodeSpec, registry: Registry) -> dict[str, Any]:
         "machine": node.machine,
         "config": config,
     }
+    if node.nvs_config is not None:
+        found["nvs_config"] = node.nvs_config
     firmware = _firmware(node.firmware)
     if firmware:
         found["firmware"] = firmware
@@ -165,7 +168,7 @@ def writable(model: type[BaseModel], dumped: Any) -> dict[str, Any]:
 
     Models read units and hold numbers, so a dumped number may need its unit back: ns are the rig's own.
     """
-    instance = model.model_validate(dumped) if _same(model, dumped, dumped) else model.model_construct(**dumped)
+    instance = model.model_validate(dumped) if _same(model, dumped, dumped) else _constructed(model, dumped)
     fields = model.model_fields
     values: dict[str, Any] = {
         key: value
@@ -180,6 +183,23 @@ def writable(model: type[BaseModel], dumped: Any) -> dict[str, Any]:
             if not _field_same(model, values, dumped, key):
                 values[key] = value
     return values
+
+
+def _constructed(model: type[BaseModel], dumped: Any) -> BaseModel:
+    """The instance of a dump, whose values are the model's own already; models inside of it, too."""
+    fields = model.model_fields
+    values = {
+        key: _constructed_inside(fields[key].annotation, value) if key in fields else value
+        for key, value in dumped.items()
+    }
+    return model.model_construct(**values)
+
+
+def _constructed_inside(annotation: Any, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_constructed_inside(annotation, item) for item in value)
+    inner = model_in(annotation) if isinstance(value, dict) else None
+    return value if inner is None else _constructed(inner, value)
 
 
 def _same(model: type[BaseModel], values: Any, dumped: Any) -> bool:
