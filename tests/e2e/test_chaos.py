@@ -1,4 +1,4 @@
-"""The preset that walks through all kinds of faults: each is proved, the swarm stands them, and all runs are the same."""
+"""The preset that walks through all kinds of faults: each is proved, the swarm stands them, all runs are the same."""
 
 import pytest
 
