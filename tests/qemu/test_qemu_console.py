@@ -145,3 +145,26 @@ async def test_writers_take_turns(line: Line, tmp_path: Path) -> None:
                     await anyio.wait_readable(line[1])
                     got += line[1].recv(65536)
     assert bytes(got) in (b"a" * 400_000 + b"b" * 400_000, b"b" * 400_000 + b"a" * 400_000)
+
+
+async def test_another_life_goes_on_in_the_same_log_on_a_line_of_its_own(tmp_path: Path) -> None:
+    log, heard = tmp_path / "log", bytearray()
+    for said in (b"half a line", b"whole\r\n", b"again\n"):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            with open_console("n1", ours, log, heard.extend):
+                theirs.sendall(said)
+                theirs.close()
+    assert log.read_bytes() == bytes(heard) == b"half a line\nwhole\r\nagain\n"
+
+
+async def test_a_log_that_is_full_stays_as_it_is_in_another_life(tmp_path: Path) -> None:
+    log, heard = tmp_path / "log", bytearray()
+    for said in (b"0123456789", b"abc\n"):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            with open_console("n1", ours, log, heard.extend, limit=4) as tap:
+                theirs.sendall(said)
+                theirs.close()
+        assert tap.truncated
+    assert log.read_bytes() == b"0123" + TRUNCATED and bytes(heard) == b"0123456789abc\n"
