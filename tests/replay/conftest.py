@@ -119,9 +119,10 @@ nodes:
   c: {role: coordinator}
   s1: {role: sensor, config: {scenario: 2, tdm_slot: 1}}
 faults:
+  - {at: 500ms, console_type: {node: c, text: stats, says: uptime_ms=}}
   - {at: 2s, power_cycle: {node: s1, for: 1s}}
-  - {at: 5s, power_cycle: {node: s1, for: 500ms}}
   - {at: 4s, reset: {node: c}}
+  - {at: 4500ms, nvs_set: {node: s1, key: tdm_slot, value: 0, for: 500ms}}
 checks: [all_nodes_boot]
 """
 

@@ -66,7 +66,7 @@ def life_at(lives: Sequence[RecordedLife], run_ns: int, node: str) -> RecordedLi
     spans = (f"from {format_duration(life.power_on_ns)} to {format_duration(life.run_ns(life.end_ns))}"
              for life in lives)  # fmt: skip
     raise IncomparableError(
-        f"at {format_duration(run_ns)} there is no {node} to look at: it lived {', and '.join(spans)}"
+        f"at {format_duration(run_ns)} there is no {node} to look at: it lived {', then '.join(spans)}"
     )
 
 
