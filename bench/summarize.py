@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from swarmrig.suites.manifest import columns, manifest_text
@@ -40,6 +41,15 @@ for name in sys.argv[1:]:
 """.replace("\\\\", "\\")
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Wall and CPU seconds, and the greatest resident set in MiB."""
+
+    wall_s: float
+    cpu_s: float
+    rss_mib: float
+
+
 def run() -> None:
     size = int(os.environ.get("BENCH_SUMMARIZE_MIB", "1024")) * MIB
     runs = Path.cwd() / "runs"
@@ -49,12 +59,13 @@ def run() -> None:
         for where in ("at the end", "at the beginning"):
             logs = write_logs(directory, size // len(MEDIA_FAULTS.scenarios), where)
             summary = directory / "summary.json"
-            ours, ours_kib = measured([OURS, *summarize(directory, summary)])
+            ours = measured([OURS, *summarize(directory, summary)])
             assert json.loads(summary.read_text())["all_pass"]
-            peer, peer_kib = measured([PEER, *logs])
+            peer = measured([PEER, *logs])
             print(
-                f"summarize: {size / MIB:.0f} MiB, counters {where}: {ours:.2f} s in {ours_kib / 1024:.0f} MiB, read "
-                f"whole {peer:.2f} s in {peer_kib / 1024:.0f} MiB, ratio vs reading whole = {peer / ours:.1f}"
+                f"summarize: {size / MIB:.0f} MiB, counters {where}: {ours.wall_s:.2f} s in {ours.rss_mib:.0f} MiB, "
+                f"read whole {peer.wall_s:.2f} s in {peer.rss_mib:.0f} MiB, "
+                f"ratio vs reading whole = {peer.wall_s / ours.wall_s:.1f} (CPU time {peer.cpu_s / ours.cpu_s:.1f})"
             )
 
 
@@ -91,12 +102,12 @@ def summarize(directory: Path, summary: Path) -> list[str]:
     return ["suite", "summarize", "--manifest", str(manifest), "--output", str(summary), "--mode", "degraded"]
 
 
-def measured(arguments: list[str]) -> tuple[float, int]:
-    """Wall seconds, and the greatest resident set in KiB."""
+def measured(arguments: list[str]) -> Usage:
+    """What a Python process takes from start to end."""
     begin = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-c", *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, arguments[1:])
-    return time.perf_counter() - begin, usage.ru_maxrss
+    return Usage(time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

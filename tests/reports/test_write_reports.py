@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from swarmrig.errors import HostError
-from swarmrig.reports import write
+from swarmrig.reports import document
 from swarmrig.reports.write import write_reports
 
 FILES = ["results.json", "summary.json", "aggregator.json", "junit.xml", "summary.md"]
@@ -77,7 +77,7 @@ def test_a_full_disk_names_what_was_written_and_leaves_no_half_file(record_of, d
             raise OSError(errno.ENOSPC, "No space left on device")
         real(fd)
 
-    monkeypatch.setattr(write.os, "fsync", full)
+    monkeypatch.setattr(document.os, "fsync", full)
     with pytest.raises(HostError) as caught:
         write_reports(record_of(), directory)
     assert "aggregator.json: No space left on device" in str(caught.value)

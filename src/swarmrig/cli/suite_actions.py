@@ -14,7 +14,7 @@ import click
 from swarmrig.cli.output import colours_wanted, counted, harmless, say, say_json
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.verdict import EXIT_CODES, Outcome
-from swarmrig.reports.write import write_document
+from swarmrig.reports.document import write_document
 from swarmrig.suites.manifest import read_manifest
 from swarmrig.suites.media import MEDIA_FAULTS
 from swarmrig.suites.summary import (

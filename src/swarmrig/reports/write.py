@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from swarmrig.errors import HostError
 from swarmrig.model.record import RunRecord
+from swarmrig.reports.document import write_whole
 from swarmrig.reports.junit import junit
 from swarmrig.reports.plain import json_text
 from swarmrig.reports.results import results
@@ -36,7 +36,7 @@ def write_reports(record: RunRecord, directory: Path) -> tuple[Path, ...]:
     name = ""
     try:
         for name, make in documents.items():
-            written.append(_write(directory / name, make(record)))
+            written.append(write_whole(directory / name, make(record)))
         for console, name in console_names(record).items():
             if (directory / console).exists():
                 written.append(_same_file(directory / console, directory / name))
@@ -47,36 +47,6 @@ def write_reports(record: RunRecord, directory: Path) -> tuple[Path, ...]:
             hint=f"reports already written: {names}; free some space, or use --output-dir",
         ) from error
     return tuple(written)
-
-
-def write_document(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with the directories that it needs; a device or a pipe is written to as it is.
-
-    Raises HostError.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path.resolve(), text)
-    except (OSError, ValueError) as error:
-        raise HostError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _same_file(source: Path, path: Path) -> Path:

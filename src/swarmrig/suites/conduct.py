@@ -16,7 +16,7 @@ from swarmrig.errors import HostError
 from swarmrig.model.scenario import Scenario
 from swarmrig.plugins import Registry
 from swarmrig.proc import RunScope, Spawner, open_spawner
-from swarmrig.reports.write import write_document
+from swarmrig.reports.document import write_document
 from swarmrig.suites.directory import SuiteDirectory, locked
 from swarmrig.suites.junit import junit
 from swarmrig.suites.manifest import REPETITION, Row, columns, manifest_text, read_manifest

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from swarmrig.errors import HostError
-from swarmrig.reports.write import write_document
+from swarmrig.reports.document import write_document
 from swarmrig.runtime.directory import new_directory
 
 FORMAT = 1
