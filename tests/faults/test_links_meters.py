@@ -8,7 +8,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from links_rig import END, MS, START, Idle, Rig, S, make_scenario, make_spec
+from links_rig import END, MS, START, Idle, Links, Rig, S, make_scenario, make_spec
 
 from swarmrig.api import ProofStatus
 from swarmrig.faults.frames_corrupt import DAMAGE, FRAME_BUFFER
@@ -255,6 +255,33 @@ def test_a_flap_that_is_healed_in_the_middle_of_a_turn_comes_up():
     assert proof.status is ProofStatus.PROVED, proof.message
     assert rig.engine.wires["coord--s1"].forward.impairment.up
     assert [stage for stage, _ in rig.stages][-1] is FaultStage.HEAL_OBSERVED
+
+
+class Telling(Links):
+    """While a link is being changed, all that happened up to then becomes known."""
+
+    async def set_link(self, link, changes, **more):
+        lag, self.rig.lag = self.rig.lag, 0
+        self.rig._tell()
+        self.rig.lag = lag
+        return await super().set_link(link, changes, **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("degrade", {"between": ("coord", "s1"), "latency": "30ms", "loss": "30%"}),
+        ("flap", {"between": ("coord", "s1"), "period": "500ms"}),
+        ("wifi_kill", {"node": "s1"}),
+    ],
+)
+def test_what_is_known_is_told_at_once_also_while_a_link_is_being_changed(kind, params):
+    """The event log is written up to what is known: what came later would stand elsewhere in it, now and then."""
+    rig = Rig(kind, params, links=Telling, lag=100 * S)
+    assert rig.live().status is ProofStatus.PROVED
+    assert [stage for stage, _ in rig.stages] == [
+        FaultStage.INJECTED, FaultStage.OBSERVED, FaultStage.HEALED, FaultStage.HEAL_OBSERVED
+    ]  # fmt: skip
 
 
 class Buffer:

@@ -109,7 +109,7 @@ class Degrade(ObservedFault):
         self._place = place_of(spec.params, context.scenario, context.network)
         self._changes = self.changes(spec)
         self._transit, self._meters = _meters(self._place, self._changes, context.network)
-        self._changing = False
+        self._changing_since_ns: int | None = None
         self._waiting: list[Frame] = []
 
     @classmethod
@@ -158,7 +158,8 @@ class Degrade(ObservedFault):
     def observe(self, fact: Fact) -> None:
         if not isinstance(fact, Frame):
             return
-        if self._changing:  # not known yet whether it was before or after
+        since_ns = self._changing_since_ns
+        if since_ns is not None and fact.t_ns >= since_ns:  # not known yet whether it was before or after
             self._waiting.append(fact)
         else:
             self._measure(fact)
@@ -182,13 +183,13 @@ class Degrade(ObservedFault):
         )
 
     async def _set(self, changes: Mapping[str, Any]) -> int:
-        self._changing = True
+        self._changing_since_ns = self.context.now_ns()
         try:
             return await self.context.links.set_link(
                 self.what, changes, direction=self._place.direction, layer=self.spec.id
             )
         finally:
-            self._changing = False
+            self._changing_since_ns = None
 
     def _settle(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -146,7 +146,7 @@ class Flap:
         self._params = FlapParams.model_construct(**spec.params)
         self._turns: list[int] = []
         """When the link fell, rose, fell, …"""
-        self._turning = False
+        self._turning_since_ns: int | None = None
         self._waiting: list[Frame] = []
         self._healed_ns: int | None = None
         self._seen: list[Frame] = []
@@ -198,7 +198,8 @@ class Flap:
     def observe(self, fact: Fact) -> None:
         if not isinstance(fact, Frame) or fact.link != self._link or self._after is not None:
             return
-        if self._turning:  # not known yet whether it was before or after
+        since_ns = self._turning_since_ns
+        if since_ns is not None and fact.t_ns >= since_ns:  # not known yet whether it was before or after
             self._waiting.append(fact)
         else:
             self._judge(fact)
@@ -218,12 +219,12 @@ class Flap:
         return Proof(ProofStatus.PROVED, f"{seen}, {pointer(self._after)} crossed after healing")
 
     async def _turn(self, *, up: bool) -> int:
-        """Let the link rise or fall. A fact that comes meanwhile waits until its time can be compared."""
-        self._turning = True
+        """Let the link rise or fall. What happens meanwhile waits until its time can be compared."""
+        self._turning_since_ns = self._context.now_ns()
         try:
             t_ns = await self._context.links.set_link(self._link, {} if up else DOWN, layer=self._spec.id)
         finally:
-            self._turning = False
+            self._turning_since_ns = None
         self._turns.append(t_ns)
         return t_ns
 
