@@ -38,6 +38,9 @@ class Check(Protocol):
     """A pydantic model; `bare` (class attribute of the model, optional) names the field that a plain value
     fills: `frame_rate_above: 15`."""
     severity: ClassVar[Outcome]
+    """What its failure counts as."""
+    example: ClassVar[str]
+    """Optional: an item of `checks:` as YAML, for nodes a (coordinator), b and c in a mesh."""
 
     def observe(self, fact: Fact) -> None: ...
 

@@ -35,6 +35,7 @@ class FlowParams(Params):
     node: str | int | None = None
     """Id or number of the sender; without `node` and `nodes`: every sensor."""
     nodes: tuple[str | int, ...] | None = Field(default=None, min_length=1)
+    """Several senders, by id or number."""
 
     @model_validator(mode="after")
     def _one_or_several(self) -> FlowParams:

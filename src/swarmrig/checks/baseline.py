@@ -80,6 +80,7 @@ class ComparedTo:
 
     params_model: ClassVar[type[Params]] = ComparedToParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "compared_to: {run: runs/base, metrics: {nodes.*.hub.latency_ns.p95: 10%}}"
 
     def __init__(self, context: CheckContext, *, run: str | None = None, metrics: Mapping[str, Tolerated]) -> None:
         self._context = context

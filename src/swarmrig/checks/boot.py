@@ -71,6 +71,7 @@ class AllNodesBoot:
 
     params_model: ClassVar[type[Params]] = NoParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "all_nodes_boot"
 
     def __init__(self, context: CheckContext) -> None:
         self._boots = _Boots(context)
@@ -107,6 +108,7 @@ class MaxBootTime:
 
     params_model: ClassVar[type[Params]] = MaxBootParams
     severity: ClassVar[Outcome] = Outcome.WARN
+    example: ClassVar[str] = "max_boot_time_s: 5"
 
     def __init__(self, context: CheckContext, *, seconds: float) -> None:
         self._limit_ns = round(seconds * NS_PER_S)

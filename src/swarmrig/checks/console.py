@@ -28,8 +28,11 @@ class ConsoleParams(Params):
     node: str | int | None = None
     """Id or number of the node; without `node` and `nodes` every node is judged."""
     nodes: tuple[str | int, ...] | None = Field(default=None, min_length=1)
+    """Several nodes, by id or number."""
     matches: str | None = None
+    """A Python regular expression that lines of each node must match."""
     absent: str | None = None
+    """One that no line may match."""
     count: Range | None = None
     """How many lines of each node match: a number for exactly that, or {min, max}. Default: at least one."""
     within: DurationNs | None = None
@@ -82,6 +85,7 @@ class Console:
 
     params_model: ClassVar[type[Params]] = ConsoleParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = 'console: {node: b, matches: "edge tier", within: 2s}'
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class NoDataLossAfterHeal:
 
     params_model: ClassVar[type[FlowParams]] = ContinuityParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "no_data_loss_after_heal: {settle: 2s}"
 
     def __init__(
         self,

@@ -21,7 +21,9 @@ class ExitParams(Params):
 
     bare: ClassVar[str | None] = "node"
     node: str | int
+    """Id or number of the node."""
     code: int | None = Field(default=None, ge=0, le=255)
+    """The exit code; 0 when no signal is given either."""
     signal: int | None = Field(default=None, ge=1, le=64)
     """A number, or a name such as SIGTERM."""
 
@@ -52,6 +54,7 @@ class Exit:
 
     params_model: ClassVar[type[Params]] = ExitParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "exit: {node: b, code: 0}"
 
     def __init__(
         self, context: CheckContext, *, node: str | int, code: int | None = None, signal: int | None = None

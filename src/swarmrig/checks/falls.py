@@ -30,6 +30,7 @@ class FallDetectedByNode:
 
     params_model: ClassVar[type[Params]] = FallParams
     severity: ClassVar[Outcome] = Outcome.WARN
+    example: ClassVar[str] = "fall_detected_by_node: 1"
 
     def __init__(self, context: CheckContext, *, node: int) -> None:
         self._context = context

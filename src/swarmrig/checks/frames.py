@@ -32,6 +32,7 @@ class FramesParams(Params):
     node: str | int | None = None
     """Only frames that this node sends."""
     count: Range | None = None
+    """How many: a number for exactly that, or {min, max}."""
     rate: Range | None = None
     """Frames a second, from the first match to the last."""
     delivered: bool | None = None
@@ -49,6 +50,7 @@ class Frames:
 
     params_model: ClassVar[type[Params]] = FramesParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "frames: {filter: csi.node == 1, link: lan--b, rate: {min: 15}}"
 
     def __init__(
         self,

@@ -77,6 +77,7 @@ class NoCrashes:
 
     params_model: ClassVar[type[Params]] = NoParams
     severity: ClassVar[Outcome] = Outcome.FATAL
+    example: ClassVar[str] = "no_crashes"
 
     def __init__(self, context: CheckContext) -> None:
         self._consoles = _Consoles(context, is_crash)
@@ -125,6 +126,7 @@ class NoHeapErrors:
 
     params_model: ClassVar[type[Params]] = NoParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "no_heap_errors"
 
     def __init__(self, context: CheckContext) -> None:
         self._consoles = _Consoles(context, is_memory_error)

@@ -27,6 +27,7 @@ class NetworkPartitionedRecovery:
 
     params_model: ClassVar[type[Params]] = RecoveryParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "network_partitioned_recovery: 5s"
 
     def __init__(self, context: CheckContext, *, within: int, fault: str | None = None) -> None:
         self._context = context

@@ -70,6 +70,7 @@ class RecoversWithin:
 
     params_model: ClassVar[type[FlowParams]] = RecoversParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "recovers_within: {within: 2s, fault: cut}"
 
     def __init__(
         self,
@@ -200,6 +201,7 @@ class DegradesGracefully:
 
     params_model: ClassVar[type[FlowParams]] = DegradesParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "degrades_gracefully: {at_least: 60%, window: 3s}"
 
     def __init__(
         self,

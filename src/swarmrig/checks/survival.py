@@ -82,6 +82,7 @@ class Survives:
 
     params_model: ClassVar[type[Params]] = SurvivesParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "survives: cut"
 
     def __init__(
         self,

@@ -74,6 +74,7 @@ class TdmNoCollision:
 
     params_model: ClassVar[type[Params]] = NoParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "tdm_no_collision"
 
     def __init__(self, context: CheckContext) -> None:
         self._context = context

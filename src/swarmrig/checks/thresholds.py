@@ -54,8 +54,11 @@ class MetricParams(Params):
     """A metric by its name in results.json, and its bounds; `*` stands for any characters between two dots."""
 
     name: str = Field(min_length=1)
+    """As in results.json, under `metrics`; `*` stands for any characters between two dots."""
     min: Quantity = None
+    """At least, in the unit of the metric: `10ms`, `2%`, `20`."""
     max: Quantity = None
+    """At most."""
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +81,7 @@ class Metric:
 
     params_model: ClassVar[type[Params]] = MetricParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "metric: {name: links.*.loss, max: 2%}"
 
     def __init__(self, context: CheckContext, *, name: str, min: float | None = None, max: float | None = None) -> None:
         self._meter = Meter(context)
@@ -123,11 +127,17 @@ class LatencyParams(Params):
     node: str | int | None = None
     """Id or number of the sender; without `node` and `nodes` every sensor is judged."""
     nodes: tuple[str | int, ...] | None = Field(default=None, min_length=1)
+    """Several senders, by id or number."""
     to: Literal["hub", "aggregator"] = "hub"
+    """Where frames should arrive."""
     p50: DurationNs | None = None
+    """Half of the frames take at most so long."""
     p95: DurationNs | None = None
+    """95 % of the frames take at most so long; of fewer than 20 it is not told."""
     p99: DurationNs | None = None
+    """99 % of the frames take at most so long; of fewer than 100 it is not told."""
     max: DurationNs | None = None
+    """No frame takes longer."""
 
     @model_validator(mode="after")
     def _something(self) -> LatencyParams:
@@ -146,6 +156,7 @@ class Latency:
 
     params_model: ClassVar[type[Params]] = LatencyParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "latency: {p95: 10ms, p99: 25ms}"
 
     def __init__(
         self,
@@ -222,10 +233,13 @@ class CounterParams(Params):
     node: str | int | None = None
     """Id or number of the node; without `node` and `nodes` every node is judged."""
     nodes: tuple[str | int, ...] | None = Field(default=None, min_length=1)
+    """Several nodes, by id or number."""
     use: Use = Use.LAST
     """Which of the numbers that a node printed counts: last, first, min, max, their sum, or their count."""
     min: float | None = None
+    """The number is at least this."""
     max: float | None = None
+    """The number is at most this."""
     name: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Makes it a metric of the run, `nodes.N.console.NAME`, which later runs can be compared with."""
 
@@ -253,6 +267,7 @@ class Counter:
 
     params_model: ClassVar[type[Params]] = CounterParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "counter: {console: 'free=(\\d+)', use: min, min: 30000}"
 
     def __init__(
         self, context: CheckContext, *, min: float | None = None, max: float | None = None, **params: Any

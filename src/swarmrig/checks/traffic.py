@@ -26,6 +26,7 @@ class AllNodesProduceFrames:
 
     params_model: ClassVar[type[Params]] = NoParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "all_nodes_produce_frames"
 
     def __init__(self, context: CheckContext) -> None:
         self._context = context
@@ -64,6 +65,7 @@ class CoordinatorReceivesFromAll:
 
     params_model: ClassVar[type[Params]] = NoParams
     severity: ClassVar[Outcome] = Outcome.FAIL
+    example: ClassVar[str] = "coordinator_receives_from_all"
 
     def __init__(self, context: CheckContext) -> None:
         self._context = context
@@ -151,6 +153,7 @@ class FrameRateAbove:
 
     params_model: ClassVar[type[Params]] = FrameRateParams
     severity: ClassVar[Outcome] = Outcome.WARN
+    example: ClassVar[str] = "frame_rate_above: 15"
 
     def __init__(self, context: CheckContext, *, hz: float) -> None:
         self._context = context

@@ -27,6 +27,7 @@ COMMANDS = {
     "graph": "Draw the network of a scenario as text, Mermaid or SVG.",
     "suite": "Run fault suites, judge them against thresholds, compare their numbers.",
     "faults": "List and explain kinds of faults, or print the schedule of a run.",
+    "checks": "List and explain checks.",
     "nvs": "Build, inspect and enumerate NVS partitions.",
     "doctor": "Probe what works on this machine, with install hints.",
     "clean": "Remove what dead runs have left behind.",
