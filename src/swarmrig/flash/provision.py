@@ -41,6 +41,15 @@ def verify(
     return compare(expected, read_nvs(partition))
 
 
+def verify_bytes(image: Path, partition: bytes, name: str, *, nvs_offset: int = NVS_OFFSET) -> list[str]:
+    """Is the image's NVS, byte by byte, what it was made of? For partitions that no reader can vouch for."""
+    try:
+        held = read_region(image, nvs_offset, len(partition))
+    except OSError as error:
+        return [f"{image.name} cannot be read: {error.strerror}"]
+    return [] if held == partition else [f"NVS: it is not {name} any more"]
+
+
 def compare(expected: Sequence[NvsEntry], contents: NvsContents) -> list[str]:
     """The differences between what was asked for and what a partition holds.
 

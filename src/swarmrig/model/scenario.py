@@ -95,6 +95,8 @@ class NodeSpec:
     filter_mac: str | None = None
     nvs: Mapping[str, Any] = field(default_factory=dict)
     """Further NVS values by key of the namespace `csi_cfg`."""
+    nvs_config: str | None = None
+    """Name of a configuration of the NVS matrix that it boots with, instead of all that the rig would tell it."""
     firmware: FirmwareSpec = FirmwareSpec()
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings that only the node's backend knows, already validated by it."""

@@ -221,6 +221,7 @@ class FleetReader:
             edge_tier=config.edge_tier,
             filter_mac=config.filter_mac,
             nvs={key: value for key, value in nvs.items() if value is not None},
+            nvs_config=entry.nvs_config,
             firmware=read_firmware(entry.firmware, table.get("firmware"), self._directory, self._problems),
             options=options,
             source=mark.ref,

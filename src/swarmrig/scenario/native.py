@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from swarmrig.flash.keys import CSI_CFG_KEYS, KeySpec, NvsType
+from swarmrig.flash.matrix import config as matrix_config
 from swarmrig.model.network import DEFAULT_LATENCY_NS
 from swarmrig.model.scenario import NetworkMode, Role, TimeMode, Topology
 from swarmrig.scenario.quantities import (
@@ -173,6 +183,10 @@ else:
     NodeConfig = create_model("NodeConfig", __base__=NamedConfig, __doc__=_ABOUT_CONFIG, **_nvs_fields())
 
 
+def _matrix_name(name: str) -> str:
+    return matrix_config(name).name
+
+
 class NodeEntry(Section):
     """One node. Further keys are options of its backend."""
 
@@ -183,6 +197,11 @@ class NodeEntry(Section):
     machine: Text = Field("refnode-rv32", description="The emulated machine.")
     firmware: FirmwareEntry = Field(FirmwareEntry.model_validate({}), description="What it boots.")
     config: NodeConfig = Field(NodeConfig.model_validate({}), description="What its firmware is told.")
+    nvs_config: Annotated[str, AfterValidator(_matrix_name)] | None = Field(
+        None,
+        description="Boot with exactly this configuration of the NVS matrix (see `swarmrig nvs matrix`) instead of "
+        "what `config` and the rig would tell the firmware.",
+    )
 
 
 class Header(Section):

@@ -1,4 +1,4 @@
-"""`swarmrig nvs build|show|matrix`"""
+"""`swarmrig nvs build|show|matrix|run`"""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from swarmrig.cli.options import complete_scenario, json_option, option
+from swarmrig.cli.options import complete_scenario, duration_option, json_option, option
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group("nvs")
 def command() -> None:
-    """Build, inspect and enumerate NVS partitions."""
+    """Build, inspect and enumerate NVS partitions; boot nodes with each of them."""
 
 
 @command.command("build")
@@ -56,3 +56,44 @@ def matrix(output_dir: Path | None, as_json: bool) -> None:
     from swarmrig.cli.nvs_actions import show_matrix
 
     show_matrix(output_dir, as_json=as_json)
+
+
+@command.command("run")
+@click.argument("scenarios", nargs=-1, required=True, metavar="NAME|FILE...", shell_complete=complete_scenario)
+@option("--node", metavar="ID", help="The node whose settings are varied. Default: the first sensor.")
+@option("--config", "configs", multiple=True, metavar="CONFIG", help="Only this configuration. Default: all 14.")
+@duration_option
+@option(
+    "--output-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    help="Where the run directories are made. Default: runs.",
+)
+@option("--strict", is_flag=True, help="Count WARN as FAIL.")
+@json_option
+def run(
+    scenarios: tuple[str, ...],
+    node: str | None,
+    configs: tuple[str, ...],
+    duration_ns: int | None,
+    output_dir: Path,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Boot a node of each scenario with each configuration of the NVS matrix, and judge how it gets on.
+
+    Each combination is a run of its own: the scenario without its faults and checks, one node with exactly that NVS
+    partition. All nodes must boot, nothing must crash or run out of memory, and the node must say what fits: that its
+    settings are those, or, with corrupt-nvs, that it lives on with its defaults.
+
+    Exit code: the worst of all runs; 0 PASS, 1 WARN, 2 FAIL, 3 FATAL or error, 130 interrupted.
+    """
+    from swarmrig.cli.nvs_runs import MatrixChoice, run_matrix
+    from swarmrig.flash.matrix import config
+
+    for name in configs:
+        try:
+            config(name)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--config") from None
+    return run_matrix(MatrixChoice(scenarios, node, configs, duration_ns, output_dir, strict, as_json))

@@ -7,8 +7,9 @@ from pathlib import Path
 from swarmrig.api.nodes import LaunchContext, NodePlan, kept_flash
 from swarmrig.errors import HostError, NodeError
 from swarmrig.flash.image import FlashError, assemble_image, assemble_pflash, copy_image
+from swarmrig.flash.matrix import config
 from swarmrig.flash.nvs import NvsEntry, NvsError, build_nvs
-from swarmrig.flash.provision import nvs_entries, verify
+from swarmrig.flash.provision import nvs_entries, verify, verify_bytes
 from swarmrig.nodes.qemu.machines import Storage
 from swarmrig.nodes.qemu.setup import Setup
 
@@ -41,7 +42,7 @@ def provision(setup: Setup, plan: NodePlan, context: LaunchContext) -> None:
         return
     firmware = setup.spec.firmware
     try:
-        nvs = build_nvs(expected_entries(plan, context))
+        nvs = provisioned_nvs(plan, context)
         if storage in {Storage.PFLASH, Storage.MEMORY_FILE}:
             assemble_pflash(destination, nvs, base=firmware.flash_base, total=setup.machine.flash_bytes)
         else:
@@ -64,6 +65,13 @@ def keep_flash(context: LaunchContext, life: int) -> None:
         copy_image(flash_path(context.directory), kept_flash(context.directory, life))
 
 
+def provisioned_nvs(plan: NodePlan, context: LaunchContext) -> bytes:
+    """The node's NVS partition."""
+    if plan.spec.nvs_config is not None:
+        return config(plan.spec.nvs_config).build()
+    return build_nvs(expected_entries(plan, context))
+
+
 def expected_entries(plan: NodePlan, context: LaunchContext) -> tuple[NvsEntry, ...]:
     """What the node is told."""
     return nvs_entries(
@@ -78,6 +86,9 @@ def expected_entries(plan: NodePlan, context: LaunchContext) -> tuple[NvsEntry, 
 def differences(plan: NodePlan, context: LaunchContext) -> list[str]:
     """What the node's flash holds differently from what was provisioned."""
     image = flash_path(context.directory)
+    name = plan.spec.nvs_config
+    if name is not None:
+        return verify_bytes(image, config(name).build(), f"the configuration {name}")
     return verify(image, expected_entries(plan, context))
 
 
