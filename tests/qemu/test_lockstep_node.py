@@ -71,6 +71,23 @@ async def held(made: Swarm) -> None:
         assert (await emulator.monitor.execute("query-status"))["status"] == "paused"
 
 
+async def debugged(made: Swarm) -> None:
+    """By a debugger that reads all registers, and leaves as debuggers do: the machine goes on."""
+    async with made.nodes["s1"].held() as emulator:
+        path = made.directory / "gdb"
+        await emulator.monitor.execute(
+            "human-monitor-command", **{"command-line": f"gdbserver unix:{path},server=on,wait=off"}
+        )
+        async with await anyio.connect_unix(path) as gdb:
+            for question, size in ((b"$g#67", 2 * 33 * 4), (b"$D#44", 2)):
+                await gdb.send(question)
+                answer = b""
+                while answer.count(b"#") < 1 or len(answer.partition(b"#")[2]) < 2:
+                    answer += await gdb.receive()
+                assert len(answer.partition(b"$")[2].partition(b"#")[0]) == size
+                await gdb.send(b"+")
+
+
 async def nothing(made: Swarm) -> None:
     pass
 
@@ -93,8 +110,9 @@ async def test_what_is_done_has_an_effect_and_always_the_same(tmp_path: Path, ac
     assert await life(tmp_path / "c", nothing) != first
 
 
-async def test_a_hold_leaves_no_trace(tmp_path: Path) -> None:
-    assert await life(tmp_path / "a", held) == await life(tmp_path / "b", nothing)
+@pytest.mark.parametrize("act", [held, debugged], ids=lambda act: act.__name__)
+async def test_a_hold_leaves_no_trace(tmp_path: Path, act: Any) -> None:
+    assert await life(tmp_path / "a", act) == await life(tmp_path / "b", nothing)
 
 
 # --- each of them, more closely ----------------------------------------------------------------------------------
