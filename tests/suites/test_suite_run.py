@@ -292,6 +292,19 @@ async def test_an_interrupted_run_goes_on_where_it_was(run):
     assert third.started == []
 
 
+@pytest.mark.parametrize("cut", [1, 15, 40, 90, 10_000])
+async def test_a_row_that_a_power_cut_has_left_half_written_runs_again(run, cut):
+    ran = await run(REPEATED, repetitions=2)
+    manifest = ran.path / "manifest.tsv"
+    data = manifest.read_bytes()
+    manifest.write_bytes(data[: max(3, len(data) - cut)])
+    again_started = Interrupting(after=0)
+    rest = await again(ran.path, observer=again_started)
+    assert again_started.started
+    assert rest.summary["counts"] == {"total": 4, "pass": 4, "fail": 0}
+    assert rest.summary["all_pass"]
+
+
 async def test_an_interrupted_scenario_has_not_run(run, tmp_path):
     text = HEAD + "  main: {command: [sh, -c, 'touch {here}/begun; exec sleep {n}00']}" + TAIL
     interrupt = anyio.Event()
@@ -347,18 +360,20 @@ name: s
 scenarios:
   swarm: {run: ./pair.swarmrig.yml, set: {duration: 3s}}
   doubtful: {run: ./pair.swarmrig.yml, set: {duration: 2s, checks: "[fall_detected_by_node_1]"}}
+  warned: {run: ./pair.swarmrig.yml, exits: {rig: [1, 2]}, set: {duration: 2s, checks: "[fall_detected_by_node_1]"}}
 modes:
   m:
     thresholds:
       swarm: {results.run.run_s: {min: 3, max: 3}, results.links.hub--s1.delivered: {min: 1}, results.run.x: {max: 1}}
 """
-    ran = await run(text)
+    ran = await run(text, jobs=3)  # side by side, too
     swarm = ran.scenarios["swarm"]
     assert swarm["process_exit"] == {"rig": 0}
     assert swarm["violations"] == ["no results.run.x"], swarm["metrics"]["results"].keys()
     assert (ran.path / swarm["evidence"]["results"]).exists()
     assert ran.scenarios["doubtful"]["process_exit"]["rig"] != 0  # nobody fell: no evidence, no pass
     assert ran.scenarios["doubtful"]["status"] == "fail"
+    assert ran.scenarios["warned"]["status"] == "pass"
 
 
 async def test_a_swarm_that_is_wrong_is_told_before_anything_runs(run, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,15 @@ from swarmrig.proc import RunScope, Spawner, open_spawner
 from swarmrig.reports.document import write_document
 from swarmrig.suites.directory import SuiteDirectory, locked
 from swarmrig.suites.junit import junit
-from swarmrig.suites.manifest import REPETITION, Row, columns, manifest_text, read_manifest
+from swarmrig.suites.manifest import (
+    REPETITION,
+    Row,
+    append_row,
+    columns,
+    cut_unfinished,
+    manifest_text,
+    read_manifest,
+)
 from swarmrig.suites.plan import ScenarioPlan, SuitePlan
 from swarmrig.suites.processes import Outcome, run_processes
 from swarmrig.suites.statistics import statistics
@@ -104,6 +113,7 @@ class _SuiteRun:
         self._mode = directory.run.mode
         self._registry = Registry.load()
         self._swarms: dict[str, Scenario] = {}
+        self._planned = _order(plan, directory.run.repetitions)
         self._rows = {_key(row): row for row in self._ended_before()}
         self._header = _header(plan, directory.run.repetitions)
 
@@ -116,7 +126,7 @@ class _SuiteRun:
 
     async def _run_all(self) -> bool:
         """Run every scenario that has no row yet; False when that was interrupted."""
-        missing = [key for key in self._planned() if key not in self._rows]
+        missing = [key for key in self._planned if key not in self._rows]
         if not missing:
             return True
         async with anyio.create_task_group() as watch:
@@ -171,7 +181,10 @@ class _SuiteRun:
             temporary = spawner.scope.temporary_directory / directory.name
             temporary.mkdir()
             variables = self._variables(scenario, repetition) | {"dir": str(directory), "tmp": str(temporary)}
-            outcome = await run_processes(self._plan, scenario, variables, directory, spawner)
+            try:
+                outcome = await run_processes(self._plan, scenario, variables, directory, spawner)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
         duration_ms = (time.monotonic_ns() - begin) // 1_000_000
         if not self._options.interrupt.is_set():  # one that was cut short has not run
             self._record(scenario, repetition, outcome, duration_ms)
@@ -191,7 +204,7 @@ class _SuiteRun:
         cells = {f"{name}_rc": str(code) for name, code in outcome.exits.items()}
         cells |= {f"{name}_log": self._shown(path) for name, path in outcome.logs.items()}
         cells |= {f"{name}_path": self._shown(path) for name, path in outcome.artifacts.items() if path.exists()}
-        order = self._planned().index((scenario.id, repetition)) + 1
+        order = self._planned[scenario.id, repetition]
         cells |= {"order": str(order), "scenario_id": scenario.id, "name": scenario.name}
         cells |= {"duration_ms": str(duration_ms), REPETITION: str(repetition)}
         verdict = self._judge(Row(cells))
@@ -199,8 +212,7 @@ class _SuiteRun:
         self._rows[scenario.id, repetition] = Row(
             {**cells, "status": "pass" if verdict.passed else "fail", "reason": reason}
         )
-        rows = sorted(self._rows.values(), key=lambda row: row.order)
-        write_document(self._directory.manifest, manifest_text(self._header, [row.cells for row in rows]))
+        append_row(self._directory.manifest, self._header, self._rows[scenario.id, repetition].cells)
         for note in outcome.notes:
             self._options.observer.on_warning(f"{scenario.id}: {note}")
         self._options.observer.on_verdict(verdict, repetition)
@@ -216,22 +228,18 @@ class _SuiteRun:
         facts = RunFacts(self._directory.path.name, str(self._directory.path), run.started_at, now_text())
         summary = summarize(verdicts, self._suite, self._mode, facts, repetitions=run.repetitions)
         missing = differences(verdicts, self._suite.scenarios, run.repetitions)
+        if rows:
+            write_document(self._directory.manifest, manifest_text(self._header, [row.cells for row in rows]))
         write_document(self._directory.path / "summary.json", summary_text(summary))
         write_document(self._directory.path / "statistics.json", json.dumps(statistics(summary), indent=2) + "\n")
         write_document(self._directory.path / "junit.xml", junit(self._suite.name, summary, missing))
         return FinishedSuite(summary, tuple(verdicts), tuple(missing), interrupted)
 
-    def _planned(self) -> list[tuple[str, int]]:
-        """All runs in their order: every scenario once, then every one again."""
-        repetitions = range(1, self._directory.run.repetitions + 1)
-        return [(scenario.id, repetition) for repetition in repetitions for scenario in self._plan.scenarios]
-
     def _ended_before(self) -> tuple[Row, ...]:
-        if not self._directory.manifest.exists():
+        if not cut_unfinished(self._directory.manifest):
             return ()
         rows = read_manifest(self._directory.manifest, required_columns(self._suite))
-        planned = set(self._planned())
-        return tuple(row for row in rows if _key(row) in planned)
+        return tuple(row for row in rows if _key(row) in self._planned)
 
     def _shown(self, path: Path) -> str:
         """Relative to the run's directory, which may move."""
@@ -240,6 +248,12 @@ class _SuiteRun:
 
 def _key(row: Row) -> tuple[str, int]:
     return row.scenario_id, row.integer(REPETITION, 1)
+
+
+def _order(plan: SuitePlan, repetitions: int) -> dict[tuple[str, int], int]:
+    """All runs with their places, from 1: every scenario once, then every one again."""
+    runs = [(scenario.id, repetition) for repetition in range(1, repetitions + 1) for scenario in plan.scenarios]
+    return {run: place for place, run in enumerate(runs, start=1)}
 
 
 def _header(plan: SuitePlan, repetitions: int) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 <output>/<suite>-<mode>-<time>-<id>/
   suite.yml      the suite file, byte for byte: a run that goes on is the run that was begun
   suite.json     mode, variables, repetitions, when it began; locked while the run lives
-  manifest.tsv   one row for each scenario that ended, written anew after each of them
+  manifest.tsv   one row for each scenario that has ended
   runs/<scenario>[-<repetition>]/   logs and artifacts of one run of a scenario
   summary.json, junit.xml, statistics.json
 """

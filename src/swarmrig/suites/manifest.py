@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,12 +69,35 @@ def read_manifest(path: Path, required: Iterable[str]) -> tuple[Row, ...]:
 
 def manifest_text(header: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """The text of a manifest; tabs and line ends in cells become blanks, so that every reader gets the same."""
+    return row_text(header, dict(zip(header, header, strict=True))) + "".join(row_text(header, row) for row in rows)
+
+
+def row_text(header: Sequence[str], row: Mapping[str, object]) -> str:
+    """One row, as it can be appended to a manifest."""
     out = io.StringIO()
     writer = csv.writer(out, dialect="excel-tab", lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow([" ".join(str(row.get(column, "")).split()) for column in header])
+    writer.writerow([" ".join(str(row.get(column, "")).split()) for column in header])
     return out.getvalue()
+
+
+def append_row(path: Path, header: Sequence[str], row: Mapping[str, object]) -> None:
+    """Add a row to a manifest, which is begun when there is none, and see it on the disk. OSError when that fails."""
+    with path.open("ab") as file:
+        text = row_text(header, row) if file.tell() else manifest_text(header, [row])
+        file.write(text.encode("utf-8", "replace"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def cut_unfinished(path: Path) -> bool:
+    """Cut off what a sudden end has left of a last row; False when there is no manifest, or nothing of it is left."""
+    try:
+        with path.open("r+b") as file:
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+    except FileNotFoundError:
+        return False
+    return whole > 0
 
 
 def _text(path: Path) -> str:

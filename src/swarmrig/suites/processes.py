@@ -22,6 +22,8 @@ from swarmrig.suites.wires import FAR, NEAR, open_wire
 GRACE_S = 2.0
 """How long the others may go on once a process has ended badly."""
 _STOP = StopLadder(polite_s=0.0, term_s=1.0, kill_s=2.0)
+_STOPPED = (-15, 143)
+"""How a process ends that was told to: by SIGTERM itself, or as a shell says it of what it ran."""
 _NEVER = -1
 
 
@@ -80,6 +82,8 @@ class _ProcessRun:
         if self._limit.cancelled_caught:
             late = ", ".join(sorted(self._waited_for))
             self._outcome.notes.append(f"{late}: no end within {self._plan.timeout_ns / NS_PER_S:g} s")
+        if self._outcome.exits.get(FAULTS):
+            self._outcome.notes.append("not every fault was seen to happen, and to end")
         for name, text in self._plan.artifacts.items():
             self._outcome.artifacts[name] = self._directory / filled(text, self._variables)
         return self._outcome
@@ -112,7 +116,7 @@ class _ProcessRun:
         code = -status.signal if status.signal is not None else status.code
         assert code is not None
         stopped = process.background and self._decided.is_set()
-        self._outcome.exits[process.name] = 0 if stopped and code == -15 else code
+        self._outcome.exits[process.name] = 0 if stopped and code in _STOPPED else code
         if not self._limit.cancel_called:
             self._waited_for.discard(process.name)
         if not stopped and not self._shape.is_right(process.name, code):

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 
 from swarmrig.errors import HostError
-from swarmrig.suites.logs import LONGEST_LINE
+from swarmrig.suites.logs import CHUNK, LONGEST_LINE
 
 _IN_MODIFY = 2
 _EVENTS = 1 << 16
@@ -39,13 +39,13 @@ class Tail:
         """The first whole line that matches, among those not yet looked at."""
         with self._path.open("rb") as file:
             file.seek(self._offset)
-            data = file.read()
-        self._offset += len(data)
-        *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[-LONGEST_LINE:]
-        for line in lines:
-            if match := self._pattern.search(line.rstrip(b"\r").decode("utf-8", "replace")):
-                return match
+            while data := file.read(CHUNK):
+                self._offset += len(data)
+                *lines, rest = (self._rest + data).split(b"\n")
+                self._rest = rest[-LONGEST_LINE:]
+                for line in lines:
+                    if match := self._pattern.search(line.rstrip(b"\r").decode("utf-8", "replace")):
+                        return match
         return None
 
 
