@@ -82,9 +82,8 @@ class _Solo:
         for life in lives:
             await reliving.live(life, deeds, debugging if life is looked_at else None)
             if deeds.ended_ns is not None:
-                self._warnings.append(
-                    f"its emulator ended at {format_duration(deeds.ended_ns)}: compared up to there"
-                )  # fmt: skip
+                ended = format_duration(deeds.ended_ns)
+                self._warnings.append(f"its emulator ended at {ended}: compared up to there")
                 break
         self._keep(deeds)
         return self._compare(deeds)

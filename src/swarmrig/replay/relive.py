@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from swarmrig.api import LaunchContext, NodePlan
+from swarmrig.api import LaunchContext, Node, NodePlan
 from swarmrig.errors import NodeError
 from swarmrig.model.units import format_duration
 from swarmrig.replay.lives import RecordedLife
@@ -64,29 +64,34 @@ class Reliving:
         """Live it, and add what was done to `deeds`. NodeError when the emulator does not run."""
         node_id = self.plan.spec.id
         ours, guests = socket.socketpair()
-        with closing(ours):
-            context = replace(
-                self.context,
-                port_fd=guests.detach(),
-                flash=life.flash,
-                debugger_port=None if debugging is None else debugging.port,
-            )
-            guest = SoloGuest(ours)
-            async with self.backend.open(self.plan, context) as node:
-                try:
-                    await guest.greet()
-                    await self._drive(guest, life, deeds, debugging)
-                except SoloError as error:
-                    message = f"{error.message}\n{node.last_words()}".rstrip()
-                    raise NodeError(node_id, message, hint=error.hint) from error
-                await guest.end()
+        context = replace(
+            self.context,
+            port_fd=guests.detach(),
+            flash=life.flash,
+            debugger_port=None if debugging is None else debugging.port,
+        )
+        guest = SoloGuest(ours)
+        # However it ends: first our end of the channel is closed, which the emulator takes as its own end.
+        async with self._started(context, ours) as node:
+            try:
+                await guest.greet()
+                await self._drive(guest, life, deeds, debugging)
+            except SoloError as error:
+                message = f"{error.message}\n{node.last_words()}".rstrip()
+                raise NodeError(node_id, message, hint=error.hint) from error
+            await guest.end()
         guest.output.finish(guest.now_ns)
         deeds.lines += [(life.run_ns(t_ns), line) for t_ns, line in guest.output.lines]
         deeds.frames += [(life.run_ns(t_ns), frame) for t_ns, frame in guest.output.frames]
 
-    async def _drive(
-        self, guest: SoloGuest, life: RecordedLife, deeds: Deeds, debugging: Debugging | None
-    ) -> None:  # fmt: skip
+    @asynccontextmanager
+    async def _started(self, context: LaunchContext, ours: socket.socket) -> AsyncIterator[Node]:
+        with closing(ours):
+            async with self.backend.open(self.plan, context) as node:
+                with closing(ours):
+                    yield node
+
+    async def _drive(self, guest: SoloGuest, life: RecordedLife, deeds: Deeds, debugging: Debugging | None) -> None:
         inputs = life.inputs
         if debugging is not None:
             at_ns = debugging.at_ns - life.power_on_ns

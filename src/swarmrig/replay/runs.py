@@ -117,9 +117,7 @@ def _what(exact: bool, until_ns: int | None) -> str:
     return "events, captures, consoles and results"
 
 
-def _differences(
-    left: FinishedDirectory, right: FinishedDirectory, until_ns: int | None
-) -> tuple[Difference, ...]:  # fmt: skip
+def _differences(left: FinishedDirectory, right: FinishedDirectory, until_ns: int | None) -> tuple[Difference, ...]:
     ours, theirs = digest_parts(left.path), digest_parts(right.path)
     files = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
     times = [console_times(one.path) for one in (left, right)] if files else [{}, {}]
