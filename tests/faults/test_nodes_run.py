@@ -168,3 +168,50 @@ def test_where_it_was_cut_is_told(tmp_path):
     )
     assert 2 * 10**9 < healed["cut_ns"] < 3 * 10**9
     assert status(finished)["power_cut-1"] == "proved"
+
+
+PAGE = (Path(__file__).parents[2] / "docs/howto/break-nodes.md").read_text()
+SHOWN = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("text", SHOWN, ids=["nodes", "memory", "when"])
+def test_what_the_page_shows_is_proved(text, tmp_path):
+    scenario = load_text(text, Origin("shown.yml", Path.cwd(), "shown"), registry=REGISTRY)
+    finished = live(scenario, tmp_path)
+    assert {one for one in finished.record.faults if one.status is not ProofStatus.PROVED} == set()
+    assert finished.record.exit_code == 0
+
+
+REAL = """\
+swarmrig: 1
+name: real
+duration: 10s
+time: real
+nodes:
+  a: {role: coordinator, config: {edge_tier: 2}}
+  b: {role: sensor, config: {scenario: 2, tdm_slot: 1}}
+  c: {role: sensor, config: {scenario: 3, tdm_slot: 2}}
+  d: {role: sensor, config: {scenario: 3, tdm_slot: 3}}
+checks: [all_nodes_boot]
+"""
+IN_REAL_TIME = """
+  - {at: 2s, pause: {node: b, for: 1s}}
+  - {at: 5s, starve_cpu: {node: b, share: 30%, period: 500ms, for: 2s}}
+  - {at: 2s, power_cycle: {node: c, for: 1s}}
+  - {at: 5s, nvs_corrupt: {node: c, for: 1s}}
+  - {at: 8s, crash: c}
+  - {at: 2s, memory_flip: {node: d, symbol: config, for: 500ms}}
+  - {every: 100ms, at: 3s, until: 8s, console_type: {node: d, text: stats, says: uptime_ms=}, required: false}
+  - {at: 5s, console_stall: {node: d, for: 1500ms}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_in_real_time(tmp_path):
+    finished = live(load(IN_REAL_TIME, REAL), tmp_path)
+    told = {fault.id: fault.message for fault in finished.record.faults if fault.kind != "console_type"
+            and fault.status is not ProofStatus.PROVED}  # fmt: skip
+    assert told == {}
+    assert finished.record.failures == ()
