@@ -25,7 +25,7 @@ def test_a_power_cycle(swarmrig, scenario_file, time):
     run = swarmrig("run", scenario_file(SCENARIO.format(time=time)))
     assert run.exit_code == 0, run.explain()
     (fault,) = run.results["faults"]
-    assert fault["status"] == "proved" and [stage["stage"] for stage in fault["stages"]][0] == "injected"
+    assert fault["status"] == "proved" and fault["stages"][0]["stage"] == "injected"
     assert run.console("s1").count("app_main") == 2
     assert "exited" not in {node["state"] for node in run.results["nodes"] if "state" in node}
     assert not run.results["failures"]

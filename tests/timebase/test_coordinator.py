@@ -288,6 +288,23 @@ def test_frames_that_nobody_sent_layers_and_filters_act_at_their_exact_times(cou
     assert lives(random.Random(seed)) == expected
 
 
+@settings(max_examples=30, deadline=None)
+@given(**LIVES, frames=st.integers(1, 5), t_ns=st.integers(1, END_NS // 2))
+def test_a_change_that_goes_by_itself_was_reckoned_with(count, latencies, timers, seed, frames, t_ns):
+    """For so many frames no frame overtakes another; then they may again, at a time that nobody knows beforehand."""
+    plan = network(count, [max(2, latency) for latency in latencies], {"reorder": 0.7})
+    lives = []
+    for order in (seed, seed + 1):
+        driver = Driver(plan, some_guests(count, timers), random.Random(order))
+        driver.until(t_ns)
+        for index in range(1, count):
+            driver.engine.set_link(t_ns, f"g0--g{index}", {"reorder": 0.0}, layer="calm", frames=frames)
+        driver.coordinator.set_distances(Distances(links_as_they_are(driver.engine), driver.names))
+        driver.until(END_NS)
+        lives.append(driver.lives)
+    assert lives[0] == lives[1]
+
+
 class Watching(Driver):
     """Somebody waits for the n-th act of a guest, or the n-th frame that enters a link."""
 

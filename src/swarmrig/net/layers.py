@@ -69,6 +69,12 @@ class Layers:
             self._filters[name] = matching
         self._apply(t_ns)
 
+    def least_latency_ns(self) -> int:
+        """What the fastest frame needs, whichever layers go by themselves until somebody changes something."""
+        latency_ns = self._impairment().latency_ns
+        overtakes = self._base.reorder or any(layer.changes.get("reorder") for layer in self._layers.values())
+        return latency_ns // 2 if overtakes else latency_ns
+
     def _apply(self, t_ns: int) -> None:
         counted = any(layer.frames_left is not None for layer in self._layers.values())
         self._direction.configure(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from swarmrig.model.network import Impairment, NetworkPlan
+from swarmrig.model.network import Impairment, LinkPlan, NetworkPlan
 from swarmrig.net.engine import Engine
 from swarmrig.net.router import ANSWER_DELAY_NS
 
@@ -79,15 +79,17 @@ def least_latency_ns(impairment: Impairment) -> int:
 
 def least_latencies(engine: Engine) -> tuple[int, ...]:
     """What the fastest frame needs now, for each direction of each link."""
-    wires = engine.wires.values()
-    return tuple(least_latency_ns(each.impairment) for wire in wires for each in (wire.forward, wire.backward))
+    return tuple(layers.least_latency_ns() for wire in engine.wires.values() for layers in wire.layers.values())
 
 
 def links_as_they_are(engine: Engine) -> NetworkPlan:
-    """The plan of a network, with the impairments that are in force now."""
-    wires = engine.wires
-    links = (
-        replace(link, forward=wires[link.name].forward.impairment, backward=wires[link.name].backward.impairment)
-        for link in engine.plan.links
-    )
-    return replace(engine.plan, links=tuple(links))
+    """The plan of a network in which each link is as fast as it can be now."""
+
+    def at_best(link: LinkPlan) -> LinkPlan:
+        layers = engine.wires[link.name].layers
+        forward, backward = (
+            Impairment(latency_ns=layers[name].least_latency_ns()) for name in ("forward", "backward")
+        )  # fmt: skip
+        return replace(link, forward=forward, backward=backward)
+
+    return replace(engine.plan, links=tuple(map(at_best, engine.plan.links)))
