@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError
@@ -117,12 +118,8 @@ class Fabric:
             raise ValueError(f"nothing records what enters the link {link}")
         await self.flush()
         interface = (plan.a, plan.b).index(sender_end)
-        capture = PcapngReader().feed((self._directory / f"{link}.pcapng").read_bytes())
-        return [
-            (packet.t_ns, packet.data)
-            for packet in capture
-            if packet.interface == interface and not packet.inbound and packet.t_ns >= since_ns
-        ]
+        capture = self._directory / f"{link}.pcapng"
+        return await anyio.to_thread.run_sync(_read_frames, capture, interface, since_ns)
 
     async def statistics(self) -> dict[str, Any]:
         """Counts up to now, and the console lines of Python nodes since the last call (so: one caller).
@@ -306,6 +303,15 @@ async def run_network(
         fabric = client(plan, control, process, directory)
         stack.callback(fabric._close)
         yield fabric, stack
+
+
+def _read_frames(capture: Path, interface: int, since_ns: int) -> list[tuple[int, bytes]]:
+    """What that end has sent, with its times."""
+    return [
+        (packet.t_ns, packet.data)
+        for packet in PcapngReader().feed(capture.read_bytes())
+        if packet.interface == interface and not packet.inbound and packet.t_ns >= since_ns
+    ]
 
 
 def _parts(frames: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, str]]]:
