@@ -19,7 +19,6 @@
 typedef uint64_t plugin_id;
 struct plugin_block;
 struct plugin_instruction;
-struct plugin_address;
 
 /* qemu_info_t of qemu-plugin.h */
 struct plugin_info {
@@ -149,8 +148,8 @@ enum { UNSPECIFIED_ATTRIBUTES = 1 };
     X(void, tb_flush, (void *))                                                                                      \
     X(void, qemu_plugin_register_vcpu_mem_cb,                                                                        \
       (struct plugin_instruction *, void (*)(unsigned, uint32_t, uint64_t, void *), int, int, void *))               \
-    X(struct plugin_address *, qemu_plugin_get_hwaddr, (uint32_t, uint64_t))                                         \
-    X(uint64_t, qemu_plugin_hwaddr_phys_addr, (const struct plugin_address *))                                       \
+    X(bool, qemu_plugin_mem_is_store, (uint32_t))                                                                    \
+    X(uint64_t, cpu_get_phys_page_debug, (void *, uint64_t))                                                         \
     X(void, aio_bh_schedule_oneshot_full, (void *, void (*)(void *), void *, const char *))                          \
     X(void *, iothread_get_aio_context, (void *))
 

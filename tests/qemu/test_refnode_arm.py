@@ -100,6 +100,24 @@ async def test_what_was_written_is_there_after_a_loss_of_power(tmp_path: Path) -
         assert len(made.times("s1", "rst:0x1 (POWERON)")) == 2
 
 
+@pytest.mark.parametrize(("store", "written", "torn"), [(5, 0, True), (28, 2, False), (41, 3, True), (47, 4, False)])
+async def test_the_power_goes_at_a_store_into_its_flash(tmp_path: Path, store: int, written: int, torn: bool) -> None:
+    """A word takes one store: the first write 18 of them, with its namespace, each later one 10. Only flash counts."""
+    async with swarm(tmp_path, ARM) as made:
+        node = made.nodes["s1"]
+        await made.until(2 * S)
+        await node.cut_power_at_store(0x21000000, node.flash_path.stat().st_size, store)
+        await made.until(3 * S)
+        await node.write_console(b"flash-write 100\r")
+        await made.until(4 * S)
+        assert 3 * S < await node.call_off_cut() < 3 * S + 60 * MS
+        await node.power_on()
+        await made.until(5 * S)
+        told = [text for _, text in made.lines["s1"] if "nvs: NVS write" in text or "nvs: writes" in text]
+        assert [text for text in told if "was cut off" in text] == told[: int(torn)]
+        assert [text.split()[-1].rstrip() for text in told[int(torn) :]] == [f"writes={written}"] * (written > 0)
+
+
 async def test_an_nmi_ends_a_hang(tmp_path: Path) -> None:
     async with swarm(tmp_path, ARM) as made:
         node = made.nodes["s1"]
