@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import ClassVar
 
 from pydantic import Field
@@ -9,7 +10,8 @@ from pydantic import Field
 from swarmrig.api import FaultContext, Proof, ProofStatus
 from swarmrig.faults.nodes import BootParams
 from swarmrig.faults.nodes_power import DarkFault
-from swarmrig.model.facts import FaultStage
+from swarmrig.faults.silence import REMEMBERED
+from swarmrig.model.facts import Fact, FaultStage
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
 
@@ -44,6 +46,9 @@ class PowerCut(DarkFault):
     def __init__(self, spec: FaultSpec, context: FaultContext) -> None:
         super().__init__(spec, context)
         self._armed = False
+        self._watching = False
+        self._waiting: deque[Fact] = deque(maxlen=REMEMBERED)
+        """What was heard of the node since it is watched; only the healing tells when its power went."""
 
     @classmethod
     def resolve(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
@@ -58,17 +63,29 @@ class PowerCut(DarkFault):
         node = self.node
         base = node.flash_base
         await node.cut_power_at_store(base, node.flash_path.stat().st_size, self.spec.params["store"])
-        self._armed = True
+        self._armed = self._watching = True
         self.context.emit(FaultStage.INJECTED, {"t_ns": self.now(), "node": self.what, "armed": True})
 
     async def heal(self) -> None:
         at_ns = self.now()
-        self.injected_ns = await self.node.call_off_cut()
-        if self.injected_ns is None:
+        cut_ns = await self.node.call_off_cut()
+        if cut_ns is None:
             self.context.emit(FaultStage.HEALED, {"t_ns": at_ns, "node": self.what, "called_off": True})
             return
         await self.node.power_on()
-        self.healed(at_ns, node=self.what, cut_ns=self.injected_ns)
+        self.injected_ns = cut_ns
+        self.healed(at_ns, node=self.what, cut_ns=cut_ns)
+        self._watching = False
+        for fact in sorted(self._waiting, key=lambda fact: fact.t_ns):
+            super().observe(fact)
+
+    def observe(self, fact: Fact) -> None:
+        """What the others do before the healing says nothing, and when it becomes known is chance."""
+        if self._watching:
+            if self.hears(fact):
+                self._waiting.append(fact)
+        elif self.healed_ns is None or fact.t_ns >= self.healed_ns or self.hears(fact):
+            super().observe(fact)
 
     def proved(self) -> Proof:
         if self._armed and self.injected_ns is None:
