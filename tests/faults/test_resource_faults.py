@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from swarmrig.api import FaultSkippedError, ProofStatus
 from swarmrig.elf import read_elf
+from swarmrig.model.facts import FaultStage
 from swarmrig.model.scenario import TimeMode
 from swarmrig.wire.ethernet import Ethernet, EtherType
 from swarmrig.wire.ipv4 import Ipv4, Protocol
@@ -296,6 +297,25 @@ def test_a_power_cut(tmp_path):
     proof = rig.proof()
     assert proof.status is ProofStatus.PROVED, proof.message
     assert rig.description == "cut the power of s1 at its store 17 into flash, back after 5s"
+
+
+@pytest.mark.parametrize("known", [AT + S, AT + 4 * S, HEALED])
+def test_stages_of_a_power_cut_do_not_depend_on_when_facts_become_known(tmp_path, known):
+    """The others go on all the time; `known` of it, at the healing, is what happened up to then."""
+    rig = cut_rig(tmp_path)
+    rig.sends_from_to(AT - 5 * S, AT)
+    rig.inject()
+    rig.sends_from_to(AT, AT + 500 * MS)
+    others = range(AT, HEALED + S, 70 * MS)
+    for t_ns in (t_ns for t_ns in others if t_ns < known):
+        rig.sends(t_ns, node="s2")
+    rig.heal()
+    for t_ns in (t_ns for t_ns in others if t_ns >= known):
+        rig.sends(t_ns, node="s2")
+    rig.says(HEALED + S + 1, BOOT)
+    assert rig.proof().status is ProofStatus.PROVED
+    first_after = next(t_ns for t_ns in others if t_ns >= HEALED)
+    assert dict(rig.stages)[FaultStage.OBSERVED] == first_after
 
 
 def test_a_power_cut_that_never_came(tmp_path):
