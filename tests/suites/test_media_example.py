@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,56 @@ def test_programs_say_what_is_wrong(pipeline, tmp_path, program, options, code, 
     done = subprocess.run([pipeline / program, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     assert said in done.stderr
+
+
+@contextmanager
+def running(*command, **options):
+    """A program whose end the test awaits; it does not outlive it."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_source_that_dies_is_no_end_of_the_stream(pipeline, tmp_path):
+    ring = tmp_path / "ring"
+    with running(pipeline / "sim", "--ring", ring, "--frames", "1000000", "--fps", "200") as sim:
+        assert "ready" in sim.stdout.readline()
+        options = ["--host", "127.0.0.1", "--port", "9", "--sdp", tmp_path / "s"]
+        options += ["--source-ms", "200", "--window", "9999"]
+        with running(pipeline / "streamer", "--ring", ring, *options) as streamer:
+            assert "sends to" in streamer.stdout.readline()
+            sim.kill()
+            said = streamer.stdout.read()
+            assert streamer.wait() == 1
+            assert "the source is gone" in streamer.stderr.read()
+    assert "PIPELINE_METRICS" in said  # what it knew, it still told
+
+
+def test_a_sink_that_never_reads_costs_frames_and_no_more(pipeline, tmp_path):
+    """Patience ends: frames are dropped, counted, and the stream goes on."""
+    ring = tmp_path / "ring"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        with running(pipeline / "sim", "--ring", ring, "--frames", "12", "--fps", "200") as sim:
+            assert "ready" in sim.stdout.readline()
+            options = ["--host", "127.0.0.1", "--port", str(deaf.getsockname()[1]), "--sdp", tmp_path / "s"]
+            with running(pipeline / "streamer", "--ring", ring, *options, "--patience-ms", "20") as streamer:
+                said = streamer.stdout.read()
+                assert streamer.wait() == 0
+    counters = dict(pair.split("=") for pair in said.split() if "=" in pair)
+    assert int(counters["sink_stall_drops"]) == int(counters["dropped"]) > 0
+    assert int(counters["sink_stall_events"]) == int(counters["sink_stall_drops"])
+    assert int(counters["emitted"]) + int(counters["dropped"]) == 12
+    assert counters["reports_received"] == "0"
+
+
+def test_without_a_reader_the_source_gives_up(pipeline, tmp_path):
+    command = [pipeline / "sim", "--ring", tmp_path / "ring", "--attach-ms", "50"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no reader" in done.stderr
 
 
 def test_the_tester_survives_anything_that_comes_by_udp(pipeline):

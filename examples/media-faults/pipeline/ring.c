@@ -61,9 +61,9 @@ struct ring *ring_attach(const char *path)
 	return ring;
 }
 
-int ring_wait_attached(struct ring *ring, unsigned seconds)
+int ring_wait_attached(struct ring *ring, unsigned long ms)
 {
-	struct timespec limit = {.tv_sec = seconds};
+	struct timespec limit = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
 	while (!atomic_load(&ring->attached))
 		if (futex(&ring->attached, FUTEX_WAIT, 0, &limit) != 0 && errno == ETIMEDOUT)
 			return 0;

@@ -53,7 +53,7 @@ static inline uint64_t frame_word(uint32_t generation, uint32_t number, uint32_t
 
 struct ring *ring_create(const char *path);
 struct ring *ring_attach(const char *path);
-int ring_wait_attached(struct ring *ring, unsigned seconds);
+int ring_wait_attached(struct ring *ring, unsigned long ms);
 void ring_ring(struct ring *ring);
 /* Sleep until the bell is rung once more than `seen`, at most 100 ms. */
 void ring_listen(struct ring *ring, uint32_t seen);

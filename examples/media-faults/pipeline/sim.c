@@ -1,6 +1,6 @@
 /* The source: frames into shared memory at a fixed rate.
  *
- *   sim --ring FILE --frames N --fps N [--torn-every N] [--reset-every N]
+ *   sim --ring FILE --frames N --fps N [--torn-every N] [--reset-every N] [--attach-ms N]
  *
  * Fault hooks: every Nth frame is overwritten while it is read; the stream is reset after every N frames.
  */
@@ -10,7 +10,6 @@
 
 #include <sched.h>
 
-#define ATTACH_S 10
 #define READER_NS 5000000u /* how long a torn frame waits for a reader that does not come */
 
 static struct ring *ring;
@@ -82,6 +81,7 @@ int main(int argc, char **argv)
 	unsigned long fps = number_option(argc, argv, "fps", 100);
 	unsigned long torn_every = fault_option(argc, argv, "torn-every");
 	unsigned long reset_every = fault_option(argc, argv, "reset-every");
+	unsigned long attach_ms = number_option(argc, argv, "attach-ms", 10000);
 	unsigned long overwritten = 0, resets = 0;
 
 	ring = ring_create(path);
@@ -89,8 +89,8 @@ int main(int argc, char **argv)
 		return 66;
 	printf("sim: ring %s ready, %lu frames at %lu a second\n", path, frames, fps);
 	fflush(stdout);
-	if (!ring_wait_attached(ring, ATTACH_S)) {
-		fprintf(stderr, "sim: no reader within %d s\n", ATTACH_S);
+	if (!ring_wait_attached(ring, attach_ms)) {
+		fprintf(stderr, "sim: no reader within %lu ms\n", attach_ms);
 		return 1;
 	}
 	uint64_t period = 1000000000u / fps, next = now_ns();

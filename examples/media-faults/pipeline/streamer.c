@@ -1,10 +1,11 @@
 /* From shared memory to RTP over UDP; the receiver's reports (RTCP, on the same port) say how far it has read.
  *
  *   streamer --ring FILE --host ADDRESS --port N --sdp FILE [--window N] [--patience-ms N] [--stalled-us N]
+ *            [--source-ms N]
  *
  * It meets three faults, and counts each where it meets it: a frame that was overwritten while it was copied (it tries
  * again), a sink that for --stalled-us has not reported on a window of frames (it waits, and in the end gives the frame
- * up), a source that began anew (it starts a new RTP stream).
+ * up), a source that began anew (it starts a new RTP stream). A source that is silent for --source-ms is gone.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -16,7 +17,6 @@
 #include <unistd.h>
 
 #define TRIES_NS 50000000u
-#define SOURCE_NS 10000000000u /* a source that is silent for so long is gone */
 
 static struct ring *ring;
 static int sock;
@@ -25,7 +25,7 @@ static uint16_t sequence;
 static uint64_t emitted, torn_events, torn_seen, stall_events, stall_drops, reset_events, gone;
 static uint64_t packets, byte_count, reports, reported_lost;
 static uint32_t reported_highest, window, unreported;
-static uint64_t patience_ns, stalled_ns;
+static uint64_t patience_ns, stalled_ns, source_ns;
 static struct samples latencies;
 
 static void take_reports(void)
@@ -162,7 +162,7 @@ static int stream(void)
 			heard = now_ns();
 		} else if (ended) {
 			return 1;
-		} else if (now_ns() - heard > SOURCE_NS) {
+		} else if (now_ns() - heard > source_ns) {
 			return 0;
 		} else {
 			ring_listen(ring, bell);
@@ -221,6 +221,7 @@ int main(int argc, char **argv)
 	unsigned long port = strtoul(needed(argc, argv, "port"), NULL, 10);
 	window = (uint32_t)number_option(argc, argv, "window", 2);
 	patience_ns = number_option(argc, argv, "patience-ms", 250) * 1000000u;
+	source_ns = number_option(argc, argv, "source-ms", 10000) * 1000000u;
 	stalled_ns = number_option(argc, argv, "stalled-us", 500) * 1000u;
 	if (!window || !patience_ns || patience_ns >= 1000000000u) {
 		fprintf(stderr, "streamer: --window from 1, --patience-ms from 1 to 999\n");
@@ -232,6 +233,7 @@ int main(int argc, char **argv)
 	if (!ring)
 		return 66;
 	printf("streamer: sends to %s:%lu\n", host, port);
+	fflush(stdout);
 	int ended = stream();
 	say_bye();
 	print_metrics();
