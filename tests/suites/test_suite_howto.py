@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import click
@@ -59,8 +61,6 @@ def test_comparison_lines_are_as_printed():
 
 def test_media_example_over_the_wire(suite, tmp_path):
     """The tester's latency and that of the wire tell the same story, each in its own capture."""
-    import json
-
     file = ROOT / "examples/media-faults/over-the-wire.suite.yml"
     result = suite("run", file, "--output-dir", tmp_path / "runs", "--jobs", "2")
     (directory,) = (tmp_path / "runs").iterdir()
@@ -72,3 +72,18 @@ def test_media_example_over_the_wire(suite, tmp_path):
         near, far = (directory / scenario["evidence"][f"rtp_{end}"] for end in ("near", "far"))
         again = json.loads(suite("latency", near, far, "--json").stdout)
         assert again == metrics["wire"]
+        packets, reports = seen_by_tshark(near, (directory / scenario["evidence"]["tester_log"]).read_text())
+        assert packets == metrics["sent"]["packets_sent"]
+        assert reports >= metrics["sent"]["reports_received"] > 0  # the last ones come when the streamer has ended
+
+
+def seen_by_tshark(capture: Path, log: str) -> tuple[int, int]:
+    """Packets and reports of the stream, as somebody else counts them, none of them malformed."""
+    port = re.search(r"port (\d+)", log)
+    assert port
+    command = ["tshark", "-r", capture, "-d", f"udp.port=={port[1]},rtp", "-T", "fields"]
+    command += ["-e", "rtp.p_type", "-e", "rtcp.pt", "-e", "_ws.malformed"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    kinds = [tuple(line.split("\t")) for line in lines]
+    assert {malformed for _, _, malformed in kinds} == {""}
+    return kinds.count(("96", "", "")), kinds.count(("", "201", ""))
