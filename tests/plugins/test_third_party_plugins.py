@@ -125,9 +125,8 @@ def test_a_run_with_its_node_fault_and_check(installed: Path, tmp_path: Path) ->
     record = finished(scenario(tmp_path), tmp_path / "runs").record
     assert (record.checks[0].name, record.checks[0].judgement.outcome) == ("acme_beats", Outcome.PASS)
     assert record.verdict is Outcome.PASS, record.failures
-    stages = [stage["stage"] for stage in record.faults[0]["stages"]]
-    assert stages == [stage.value for stage in (FaultStage.INJECTED, FaultStage.OBSERVED, FaultStage.HEALED,
-                                                FaultStage.HEAL_OBSERVED)]  # fmt: skip
+    stages = [stage for stage, _ in record.faults[0].stages]
+    assert stages == [FaultStage.INJECTED, FaultStage.OBSERVED, FaultStage.HEALED, FaultStage.HEAL_OBSERVED]
     assert all(link.frames > 0 for link in record.links if link.name.endswith(("--a", "--b")))
 
 
