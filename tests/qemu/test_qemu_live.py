@@ -232,3 +232,14 @@ async def _until_halted(node: Any) -> None:
     with anyio.fail_after(5):
         while (await node.emulator.monitor.execute("query-status"))["status"] != "shutdown":
             await anyio.sleep(0.01)
+
+
+async def test_bits_of_flash_do_not_flip_while_it_runs(tmp_path: Path) -> None:
+    """There, a write is a command. In virtual time they do, past the bus."""
+    async with open_workbench(tmp_path, QemuBackend(), SENSOR) as bench, bench.node() as node:
+        memory: Any = node
+        base, size = memory.flash_base, memory.flash_path.stat().st_size
+        for address, count in ((base, 1), (base - 1, 2), (base + size - 1, 4)):
+            with pytest.raises(NodeError, match="its flash cannot be flipped while it runs"):
+                await memory.flip_memory(address, b"\x01" * count)
+        assert await memory.flip_memory(base + size, b"\x01") is not None

@@ -24,6 +24,7 @@ RESET_ROUNDS = 100
 HUB_WARNING = "is not connected to host network"
 """QEMU says so of every guest in virtual time, whose network is the plugin's."""
 
+
 class EmulatorNode:
     """CanKill. It has one emulator, or one after another (`WithPower`)."""
 
@@ -197,10 +198,19 @@ class WithMemory(EmulatorNode):
         await self._memory.write(address, data)
 
     async def flip_memory(self, address: int, mask: bytes) -> tuple[bytes, bytes]:
-        """Not at one instant: the guest may change the bytes in between. Flash can't be changed so."""
+        """Not at one instant: the guest may change the bytes in between. NodeError for flash, which would take a write
+        for a command."""
+        if self._is_flash(address, len(mask)):
+            raise NodeError(self.spec.id, "its flash cannot be flipped while it runs: change it without power")
         before = await self._memory.read(address, len(mask))
         await self._memory.write(address, bytes(old ^ flip for old, flip in zip(before, mask, strict=True)))
         return before, await self._memory.read(address, len(mask))
+
+    def _is_flash(self, address: int, size: int) -> bool:
+        base = self.plan.memory.flash_base
+        if base is None or address + size <= base:
+            return False
+        return address < base + flash_path(self._context.directory).stat().st_size
 
 
 class WithNmi(EmulatorNode):
