@@ -239,6 +239,32 @@ async def test_repetitions_and_percentiles_over_them(run):
     assert statistics["metrics"]["c.n"] == {"n": 5, "min": 1, "p50": 3, "p95": 5, "p99": 5, "max": 5}
 
 
+async def test_a_limit_over_all_repetitions(run):
+    """Single runs may exceed what the median may not."""
+    limits = "{n: {max: MOST, over: p50}}"
+    text = REPEATED.replace("{n: {min: 1, max: 4}}", limits)
+    ran = await run(text.replace("MOST", "3"), repetitions=5)
+    assert ran.summary["counts"] == {"total": 10, "pass": 10, "fail": 0}
+    assert ran.summary["all_pass"]
+    (over,) = ran.summary["over_runs"]
+    assert (over["scenario"], over["over"], over["runs"], over["actual"], over["passed"]) == ("one", "p50", 5, 3, True)
+    assert ran.summary["thresholds"]["one"] == {"n_max_over_p50": 3}
+
+    failed = await run(text.replace("MOST", "2"), repetitions=5)
+    assert failed.summary["counts"]["fail"] == 0
+    assert (failed.summary["all_pass"], failed.summary["recommended_exit_code"]) == (False, 1)
+    assert str(failed.finished.over_runs[0]) == "one: p50 over 5 runs: n=3 > 2"
+    (suite,) = JUnitXml.fromstring((failed.path / "junit.xml").read_bytes())
+    assert (suite.tests, suite.failures) == (11, 1)
+
+
+async def test_a_repetition_without_the_number_does_not_drop_out(run):
+    text = HEAD + '  main: {command: [sh, -c, "test {repetition} = 2 || echo COUNT n=1"]}' + TAIL
+    ran = await run(text.replace("{n: {min: 3, max: 3}}", "{n: {max: 3, over: max}}"), repetitions=3)
+    assert ran.summary["over_runs"][0]["violation"] == "no n in 1 of 3 runs"
+    assert not ran.summary["all_pass"]
+
+
 async def test_scenarios_run_side_by_side(run, tmp_path):
     """Each waits for the other: one after the other they would never end."""
     meet = "touch {here}/{scenario}; until test -e {here}/$0; do sleep 0.01; done; echo COUNT n=3"

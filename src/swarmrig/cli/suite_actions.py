@@ -22,6 +22,7 @@ from swarmrig.suites.summary import (
     ScenarioVerdict,
     differences,
     judge_row,
+    over_runs,
     repetitions_in,
     required_columns,
     summarize,
@@ -48,6 +49,8 @@ def summarize_manifest(
     write_document(output, summary_text(document))
     for verdict in verdicts:
         say(verdict_line(verdict))
+    for each in over_runs(verdicts, suite, mode):
+        say(f"{'PASS' if each.check.passed else 'FAIL':<13} {harmless(str(each))}")
     for difference in differences(verdicts, suite.scenarios, repetitions):
         warn(difference)
     passed = document["counts"]["pass"]

@@ -101,6 +101,8 @@ async def _watched(plan: SuitePlan, directory: SuiteDirectory, manner: SuiteMann
 
 
 def _tell(plan: SuitePlan, directory: SuiteDirectory, finished: FinishedSuite, verdict: Outcome) -> None:
+    for each in finished.over_runs:
+        say(f"{'PASS' if each.check.passed else 'FAIL':<13} {harmless(str(each))}")
     for difference in finished.differences:
         say(f"{'FAIL':<13} {harmless(difference)}")
     if directory.run.repetitions > 1:

@@ -33,10 +33,12 @@ from swarmrig.suites.plan import ScenarioPlan, SuitePlan
 from swarmrig.suites.processes import Outcome, run_processes
 from swarmrig.suites.statistics import statistics
 from swarmrig.suites.summary import (
+    OverRuns,
     RunFacts,
     ScenarioVerdict,
     differences,
     judge_row,
+    over_runs,
     required_columns,
     summarize,
     summary_text,
@@ -83,6 +85,8 @@ class FinishedSuite:
     summary: Mapping[str, Any]
     verdicts: tuple[ScenarioVerdict, ...]
     differences: tuple[str, ...]
+    """How what ran differs from what should have run."""
+    over_runs: tuple[OverRuns, ...]
     interrupted: bool
 
 
@@ -233,7 +237,8 @@ class _SuiteRun:
         write_document(self._directory.path / "summary.json", summary_text(summary))
         write_document(self._directory.path / "statistics.json", json.dumps(statistics(summary), indent=2) + "\n")
         write_document(self._directory.path / "junit.xml", junit(self._suite.name, summary, missing))
-        return FinishedSuite(summary, tuple(verdicts), tuple(missing), interrupted)
+        together = over_runs(verdicts, self._suite, self._mode)
+        return FinishedSuite(summary, tuple(verdicts), tuple(missing), tuple(together), interrupted)
 
     def _ended_before(self) -> tuple[Row, ...]:
         if not cut_unfinished(self._directory.manifest):

@@ -21,11 +21,21 @@ def junit(name: str, summary: Mapping[str, Any], differences: Iterable[str]) -> 
         suite.add_property(key, xml_text(str(summary[key]).lower() if key == "all_pass" else summary[key]))
     for scenario in summary["scenarios"]:
         suite.add_testcase(_case(name, scenario))
+    for entry in summary.get("over_runs", ()):
+        suite.add_testcase(_over_runs(name, entry))
     for difference in differences:
         case = TestCase(xml_text(difference), xml_text(f"swarmrig.{name}.suite"), 0.0)
         case.result = Error(xml_text(difference), "incomplete")
         suite.add_testcase(case)
     return document_text(suite)
+
+
+def _over_runs(name: str, entry: Mapping[str, Any]) -> TestCase:
+    title = f"{entry['scenario']}: {entry['over']} of {entry['metric']} over {entry['runs']} runs"
+    case = TestCase(xml_text(title), xml_text(f"swarmrig.{name}.{entry['scenario']}"), 0.0)
+    if not entry["passed"]:
+        case.result = Failure(xml_text(entry["violation"]), "FAIL")
+    return case
 
 
 def _case(name: str, scenario: Mapping[str, Any]) -> TestCase:

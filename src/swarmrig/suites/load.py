@@ -170,7 +170,7 @@ def _thresholds(file: SuiteFile, mode: ModeEntry) -> Thresholds:
     for scenario in file.scenarios:
         limits = {**common, **mode.thresholds.get(scenario, {})}
         by_scenario[scenario] = tuple(
-            Threshold(metric, bound, limit, (entry.home,) if entry.home else (), entry.title or "")
+            Threshold(metric, bound, limit, (entry.home,) if entry.home else (), entry.title or "", entry.over)
             for metric, entry in limits.items()
             for bound, limit in ((Bound.MIN, entry.min), (Bound.MAX, entry.max))
             if limit is not None

@@ -117,6 +117,9 @@ class LimitEntry(Section):
     home: Identifier | None = Field(
         None, alias="in", description="The counters it belongs to. Default: all are looked at."
     )
+    over: Literal["min", "p50", "p95", "p99", "max"] | None = Field(
+        None, description="Judge this percentile over all repetitions. Default: every run by itself."
+    )
     title: Identifier | None = Field(
         None, description="How summaries call the limit. Default: `<counter>_min`, `<counter>_max`."
     )

@@ -11,8 +11,9 @@ from typing import Any
 
 from swarmrig.suites.manifest import REPETITION, Row
 from swarmrig.suites.readings import Warn, read_groups
+from swarmrig.suites.statistics import describe
 from swarmrig.suites.suite import Shape, Suite
-from swarmrig.suites.thresholds import Check, Readings, check
+from swarmrig.suites.thresholds import Check, Readings, Threshold, check, check_value, find
 
 ALL_PASSED = "all checks passed"
 NOT_AN_EXIT = -1
@@ -76,6 +77,42 @@ class ScenarioVerdict:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class OverRuns:
+    """A threshold of a scenario, applied to a percentile over all of its runs."""
+
+    scenario: str
+    runs: int
+    check: Check
+
+    def as_json(self) -> dict[str, Any]:
+        return {"scenario": self.scenario, "over": self.check.threshold.over, "runs": self.runs} | self.check.as_json()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.scenario}: {self.check.threshold.over} over {self.runs} runs: {self.check.violation or ALL_PASSED}"
+        )
+
+
+def over_runs(verdicts: Sequence[ScenarioVerdict], suite: Suite, mode: str) -> list[OverRuns]:
+    """Judge the thresholds that are about all runs of a scenario; a run without the number is a violation."""
+    found = []
+    for scenario in dict.fromkeys(verdict.row.scenario_id for verdict in verdicts):
+        runs = [verdict for verdict in verdicts if verdict.row.scenario_id == scenario]
+        for threshold in suite.thresholds(mode).of(scenario):
+            if threshold.over is not None:
+                found.append(OverRuns(scenario, len(runs), _check_runs(threshold, [run.readings for run in runs])))
+    return found
+
+
+def _check_runs(threshold: Threshold, runs: Sequence[Readings]) -> Check:
+    assert threshold.over is not None
+    values = [value for readings in runs if isinstance(value := find(threshold, readings), int | float)]
+    if len(values) < len(runs):
+        return Check(threshold, None, f"no {threshold.metric} in {len(runs) - len(values)} of {len(runs)} runs")
+    return check_value(threshold, describe(values)[threshold.over])
+
+
 def required_columns(suite: Suite) -> set[str]:
     """Without these columns there is nothing to judge."""
     shapes = (suite.shape, *suite.shapes.values())
@@ -89,18 +126,20 @@ def judge_row(row: Row, suite: Suite, mode: str, places: Sequence[Path], warn: W
     files = {column: _file(row.text(column), places) for group in shape.groups for column in group.columns}
     readings = read_groups(shape.groups, files, lambda text: warn(f"{row.scenario_id}: {text}"))
     exits = {process: row.integer(f"{process}_rc", NOT_AN_EXIT) for process in shape.processes}
-    checks = tuple(check(threshold, readings) for threshold in suite.thresholds(mode).of(row.scenario_id))
+    thresholds = suite.thresholds(mode).of(row.scenario_id)
+    checks = tuple(check(threshold, readings) for threshold in thresholds if threshold.over is None)
     return ScenarioVerdict(row, shape, exits, readings, checks)
 
 
 def summarize(
     verdicts: Sequence[ScenarioVerdict], suite: Suite, mode: str, facts: RunFacts, *, repetitions: int = 1
 ) -> dict[str, Any]:
-    """The document of summary.json."""
+    """The document of summary.json; `over_runs` is in it when there are thresholds about all runs of a scenario."""
     passed = sum(verdict.passed for verdict in verdicts)
     complete = not differences(verdicts, suite.scenarios, repetitions)
-    all_pass = complete and passed == len(verdicts)
-    return {
+    together = over_runs(verdicts, suite, mode)
+    all_pass = complete and passed == len(verdicts) and all(each.check.passed for each in together)
+    document = {
         "task": suite.task,
         "mode": mode,
         "run_id": facts.run_id,
@@ -113,6 +152,7 @@ def summarize(
         "recommended_exit_code": 0 if all_pass else 1,
         "scenarios": [verdict.as_json() for verdict in verdicts],
     }
+    return document | ({"over_runs": [each.as_json() for each in together]} if together else {})
 
 
 def differences(verdicts: Iterable[ScenarioVerdict], expected: Iterable[str], repetitions: int = 1) -> list[str]:

@@ -27,10 +27,13 @@ class Threshold:
     """Where the key is looked for, in this order; in all groups when nothing is said."""
     title: str = ""
     """How summaries call the limit, by default `<metric>_<bound>`."""
+    over: str | None = None
+    """Which percentile over all runs of a scenario it judges (`p50`, `max`); None: every run by itself."""
 
     @property
     def name(self) -> str:
-        return self.title or f"{self.metric}_{self.bound}"
+        own = self.title or f"{self.metric}_{self.bound}"
+        return f"{own}_over_{self.over}" if self.over else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,11 @@ def check(threshold: Threshold, readings: Readings) -> Check:
     value = find(threshold, readings)
     if not isinstance(value, int | float) or not is_number(value):
         return Check(threshold, None, _absence(threshold, readings))
+    return check_value(threshold, value)
+
+
+def check_value(threshold: Threshold, value: int | float) -> Check:
+    """Judge a number by a threshold."""
     actual = int(value) if isinstance(threshold.limit, int) else value
     is_min = threshold.bound is Bound.MIN
     if actual < threshold.limit if is_min else actual > threshold.limit:
