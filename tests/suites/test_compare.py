@@ -91,6 +91,18 @@ def test_verdicts_and_what_has_gone():
     assert outcome([]) is Outcome.WARN
 
 
+def test_counters_that_are_judged_over_all_runs_are_compared_too():
+    def over(values, metric):
+        found = summary(values, bounds=())
+        for scenario, value in zip(found["scenarios"], values, strict=True):
+            scenario["metrics"] = {"other": {"x": 1}, "g": {"p50_us": value}}
+        return found | {"over_runs": [{"scenario": "s", "metric": metric, "type": "max", "over": "p50"}]}
+
+    for metric in ("p50_us", "g.p50_us"):
+        worse = changes(over(BEFORE, metric), over([value * 2 for value in BEFORE], metric))
+        assert worse == {"verdict": Change.SAME, metric: Change.REGRESSION}
+
+
 def test_only_like_is_compared_with_like():
     with pytest.raises(SwarmrigError, match="different modes"):
         compare(summary(BEFORE), summary(BEFORE, mode="other"), Judging())

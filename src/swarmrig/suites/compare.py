@@ -123,6 +123,7 @@ def outcome(comparisons: Iterable[Comparison]) -> Outcome:
 
 def _scenarios(summary: Mapping[str, Any]) -> dict[str, _Scenario]:
     found: dict[str, _Scenario] = {}
+    together = summary.get("over_runs", ())
     for entry in summary["scenarios"]:
         scenario = found.setdefault(str(entry["id"]), _Scenario())
         scenario.runs += 1
@@ -132,11 +133,23 @@ def _scenarios(summary: Mapping[str, Any]) -> dict[str, _Scenario]:
             metric = str(check["metric"])
             scenario.bounds.setdefault(metric, set()).add(str(check["type"]))
             actuals[metric] = check["actual"]
+        for over in (over for over in together if over["scenario"] == entry["id"]):
+            metric = str(over["metric"])
+            scenario.bounds.setdefault(metric, set()).add(str(over["type"]))
+            actuals[metric] = _counted(entry["metrics"], metric)
         for metric, actual in actuals.items():
             values = scenario.actuals.setdefault(metric, [])
             if is_number(actual):
                 values.append(actual)
     return found
+
+
+def _counted(groups: Mapping[str, Mapping[str, Any]], metric: str) -> Any:
+    """A counter of one run by its key, or by `group.key`."""
+    group, _, key = metric.partition(".")
+    if key in groups.get(group, {}):
+        return groups[group][key]
+    return next((values[metric] for values in groups.values() if metric in values), None)
 
 
 def _verdicts(name: str, early: _Scenario, late: _Scenario) -> Comparison:

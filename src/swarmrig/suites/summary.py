@@ -89,9 +89,8 @@ class OverRuns:
         return {"scenario": self.scenario, "over": self.check.threshold.over, "runs": self.runs} | self.check.as_json()
 
     def __str__(self) -> str:
-        return (
-            f"{self.scenario}: {self.check.threshold.over} over {self.runs} runs: {self.check.violation or ALL_PASSED}"
-        )
+        said = self.check.violation or f"{self.check.threshold.metric}={self.check.actual}"
+        return f"{self.scenario}: {self.check.threshold.over} over {self.runs} runs: {said}"
 
 
 def over_runs(verdicts: Sequence[ScenarioVerdict], suite: Suite, mode: str) -> list[OverRuns]:
