@@ -3,12 +3,14 @@
 import itertools
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
+from swarmrig.errors import ScenarioError
 from swarmrig.model.facts import ProofStatus
 from swarmrig.model.verdict import Outcome
 from swarmrig.nodes.qemu.lockstep import LockstepNode
@@ -17,6 +19,7 @@ from swarmrig.plugins import Registry
 from swarmrig.runtime.plan import make_plan
 from swarmrig.runtime.run import RunOptions, run
 from swarmrig.scenario.load import Origin, load_text
+from swarmrig.timebase.stepping import Stepping
 
 KINDS = """
   - {at: 3s, pause: {node: b, for: 1s}}
@@ -63,9 +66,10 @@ def load(faults: str, header: str = HEADER):
     return load_text(f"{header}faults:{faults}", Origin("nodes.yml", Path.cwd(), "nodes"), registry=REGISTRY)
 
 
-def live(scenario, directory: Path):
+def live(scenario, directory: Path, stepping=None):
     async def go():
-        return await run(await make_plan(scenario, REGISTRY), RunOptions(output_dir=directory))
+        options = RunOptions(output_dir=directory, stepping=stepping or Stepping())
+        return await run(await make_plan(scenario, REGISTRY), options)
 
     return anyio.run(go)
 
@@ -120,31 +124,35 @@ def test_an_optional_fault_that_is_not_proved_warns(tmp_path):
     assert finished.record.verdict is Outcome.WARN
 
 
-CUTS = 44
 SWEEP = """\
 swarmrig: 1
 name: sweep
-duration: 40s
+duration: 50s
 time: virtual
 nodes:
   a: {role: coordinator}
   b: {role: sensor, config: {tdm_slot: 1}}
 checks: [all_nodes_boot]
 """
+ARM = pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="qemu-system-arm is not installed")
 
 
 @pytest.mark.timeout(120)
-def test_wherever_the_power_goes_the_counter_is_old_or_new(tmp_path):
-    """The reference firmware's update of a key is safe against power cuts: cut it at every store."""
+@pytest.mark.parametrize(("machine", "last"), [("refnode-rv32", 38), pytest.param("refnode-arm", 9, marks=ARM)])
+def test_wherever_the_power_goes_the_counter_is_old_or_new(tmp_path, machine, last):
+    """The reference firmware's update of a key is safe against power cuts: cut it all along, and again when it has
+    been completed a few times."""
+    stores = [*range(1, last), 999, 999, *range(1, last, 4)]
     faults = "".join(
-        f"\n  - {{at: {2000 + 800 * n}ms, power_cut: {{node: b, store: {n + 1}, for: 400ms}}, required: false}}"
+        f"\n  - {{at: {2000 + 800 * n}ms, power_cut: {{node: b, store: {store}, for: 400ms}}, required: false}}"
         f"\n  - {{at: {2000 + 800 * n}ms, console_type: {{node: b, text: flash-write 1, says: x}}, required: false}}"
-        for n in range(CUTS)
+        for n, store in enumerate(stores)
     )
-    finished = live(load(faults + "\n", SWEEP), tmp_path)
+    scenario = load(faults + "\n", SWEEP.replace("{tdm_slot: 1}", f"{{tdm_slot: 1}}, machine: {machine}"))
+    finished = live(scenario, tmp_path)
     cut = [fault for fault in finished.record.faults if fault.kind == "power_cut"]
     proved = sum(fault.status is ProofStatus.PROVED for fault in cut)
-    assert proved > 30, [fault.message for fault in cut]
+    assert proved > 0.8 * len(stores), [fault.message for fault in cut]
     console = (finished.directory / "nodes/b/console.log").read_text()
     assert console.count("rst:0x1 (POWERON)") == proved + 1
     assert "NVS damaged" not in console
@@ -155,12 +163,15 @@ def test_wherever_the_power_goes_the_counter_is_old_or_new(tmp_path):
     assert counts[-1] >= 2
 
 
-def test_where_it_was_cut_is_told(tmp_path):
+def test_where_it_was_cut_is_told_and_does_not_depend_on_the_quantum(tmp_path):
     faults = """
   - {at: 2s, power_cut: {node: b, store: 9, for: 1s}}
   - {at: 2s, console_type: {node: b, text: flash-write 1, says: x}, required: false}
 """
-    finished = live(replace(load(faults, SWEEP), duration_ns=5 * 10**9), tmp_path)
+    scenario = replace(load(faults, SWEEP), duration_ns=5 * 10**9)
+    finished = live(scenario, tmp_path)
+    other = live(scenario, tmp_path / "other", Stepping(quantum_ns=300_000))
+    assert finished.record.digest == other.record.digest is not None
     (healed,) = (
         event["data"]
         for event in map(json.loads, (finished.directory / "events.jsonl").read_text().splitlines())
@@ -215,3 +226,42 @@ def test_in_real_time(tmp_path):
             and fault.status is not ProofStatus.PROVED}  # fmt: skip
     assert told == {}
     assert finished.record.failures == ()
+
+
+WRONG = """
+  - {at: 1s, memory_flip: {node: b, symbol: confg}}
+  - {at: 1s, memory_fill: {node: b, address: 0x1000}}
+  - {at: 1s, flash_erase: {node: c, partition: factory}}
+  - {at: 1s, hang: {node: b, function: timers_ran, for: 1s}}
+  - {at: 1s, power_cut: {node: b, store: 3}}
+  - {at: 5s, starve_cpu: {node: b, for: 50ms}}
+  - {at: 1s, crash: {node: c, restart: {after: 1h}}}
+"""
+
+
+def test_what_cannot_be_is_refused_before_launch_with_its_place():
+    async def plan():
+        await make_plan(load(WRONG), REGISTRY)
+
+    with pytest.raises(ScenarioError) as caught:
+        anyio.run(plan)
+    told = [str(problem) for problem in caught.value.problems]
+    expected = [
+        (12, "memory_flip: refnode-rv32.elf has no symbol 'confg', did you mean 'config'?"),
+        (13, "memory_fill: 4 bytes at 0x1000 (address) is not in RAM, which is 0x80000000..0x81000000"),
+        (14, "flash_erase: no partition 'factory' in the flash: nvs, otadata, phy_init"),
+        (15, "hang: refnode-rv32.elf has no symbol 'timers_ran', did you mean 'timers_run'?"),
+        (16, "power_cut: say with `for` when the power is back"),
+        (17, "starve_cpu: it lasts 50ms, less than one period"),
+        (18, "crash: the restart after 1h is not within the run"),
+    ]
+    assert told == [f"nodes.yml:{line}:14: fault {message}" for line, message in expected]
+
+
+def test_faults_of_memory_and_power_need_nodes_that_have_them():
+    header = HEADER.replace(
+        "b: {role: sensor", "b: {kind: python, model: 'swarmrig.nodes.python.aggregator:Aggregator'"
+    )
+    with pytest.raises(ScenarioError, match="which node b") as caught:
+        anyio.run(make_plan, load("\n  - {at: 1s, memory_flip: {node: b, symbol: x}}\n", header), REGISTRY)
+    assert "HasMemory" in str(caught.value)
