@@ -17,7 +17,6 @@ SHIPPED = HERE.parent / "src" / "swarmrig" / "nodes" / "qemu" / "firmware"
 BUGS = ("mute", "wrong-slot", "panic-at-10s", "leak-until-oom", "corrupt-frame", "slow-boot", "deaf-coordinator")
 
 
-
 @dataclass(frozen=True)
 class Port:
     """One machine of the package: its HAL's directory, and the compiler with the flags for its processor."""

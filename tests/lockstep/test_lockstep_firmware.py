@@ -117,15 +117,6 @@ def reset(t):
     return protocol.simple(Command.RESET, t)
 
 
-def test_an_nmi_ends_a_hang(sensor, fleet):
-    if not fleet.board.has_nmi:
-        pytest.skip("this machine has no NMI")
-    guest = run(sensor((4 * S, typed(b"hang")), (5 * S, lambda t: protocol.simple(Command.NMI, t))), 6 * S)
-
-    assert [t // S for t, _ in lines(guest, "Interrupt wdt timeout")] == [5]
-    assert [t // S for t, _ in lines(guest, "rst:0xc")] == [5]
-
-
 def test_writes_to_flash_outlive_a_reset(sensor):
     guest = run(sensor((4 * S, typed(b"flash-write 100")), (4500 * MS, reset)), 6 * S)
 
