@@ -12,9 +12,11 @@ from typing import Protocol
 from swarmrig.net.link import Agenda
 from swarmrig.timebase import protocol
 from swarmrig.timebase.lines import LineJoiner
-from swarmrig.timebase.protocol import Decoder, Reply, Report, Stopped
+from swarmrig.timebase.protocol import Decoder, Message, Reply, Report, Stopped
 from swarmrig.timebase.recording import InputLog
 
+RECEIVE = 16_384
+"""Bytes a receive: a larger buffer costs more to hand out than it saves."""
 SEND_DEADLINE = struct.pack("@ll", 10, 0)
 """A struct timeval: a guest that hangs must not make its driver hang."""
 
@@ -112,6 +114,16 @@ class Guest:
         for answer in (*self._asked.values(), *(question.answer for question in self.waiting)):
             answer.refuse(reason)
         self.held, self._asked, self.waiting = False, {}, []
+
+    def receive(self) -> list[Message] | None:
+        """What it has said; None when it will say no more. ProtocolError when it does not keep to the protocol."""
+        try:
+            data = self.socket.recv(RECEIVE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        return self.decoder.feed(data) if data else None
 
     def send(self, data: bytes) -> None:
         with suppress(OSError):  # its end is read, too, and handled there

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,8 +32,6 @@ from swarmrig.timebase.recording import SUFFIX, InputLog
 from swarmrig.timebase.stepping import Stepping
 from swarmrig.timebase.stops import Stops
 
-RECEIVE = 16_384
-"""Bytes a receive: a larger buffer costs more to hand out than it saves."""
 GRAIN_NS = 16
 """Length of an instruction: -icount shift=4."""
 CONSOLE_LIMIT = 1 << 20
@@ -350,19 +347,14 @@ class VirtualLoop:
 
     def _read(self, guest: Guest) -> None:
         try:
-            data = guest.socket.recv(RECEIVE, socket.MSG_DONTWAIT)
-            messages = guest.decoder.feed(data) if data else []
-        except BlockingIOError:
-            return
-        except OSError:
-            data, messages = b"", []
+            messages = guest.receive()
         except protocol.ProtocolError as error:
             self._fail(f"{guest.device}: {error}")
-            data, messages = b"", []
-        for message in messages:
+            messages = None
+        for message in messages or ():
             self._messages += 1
             self._take(guest, message)
-        if not data:
+        if messages is None:
             self._lose(guest)
 
     def _take(self, guest: Guest, message: Message) -> None:
