@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import anyio
 
-from swarmrig.api.nodes import ExitStatus
+from swarmrig.api.nodes import ExitStatus, LaunchContext, NodePlan
 from swarmrig.errors import HostError
 from swarmrig.nodes.qemu.lockstep import LockstepNode
 
@@ -16,6 +16,7 @@ class WithPowerCut(LockstepNode):
     """CanCutPower."""
 
     _armed = False
+    _times_dark = 0
 
     async def cut_power_at_store(self, address: int, size: int, store: int) -> None:
         """See api.CanCutPower."""
@@ -26,9 +27,7 @@ class WithPowerCut(LockstepNode):
         """See api.CanCutPower."""
         where = await self._network.whereabouts(self.spec.id)
         if where["parted"]:
-            if self._emulator is not None:
-                await self._emulator.process.wait()
-                await self._go_dark()
+            await self._go_dark()
             return int(where["t_ns"])
         await self._command("cut", data=bytes(4))
         self._armed = False
@@ -38,17 +37,21 @@ class WithPowerCut(LockstepNode):
         """As of any guest; but one whose power went as it should is switched off, and has not ended."""
         while True:
             status = await super().wait_exited()
-            if not self._armed or status.signal != signal.SIGKILL:
+            if self._armed and status.signal == signal.SIGKILL:
+                await self._go_dark()
+            elif self._emulator is not None and self._emulator.process.exit_status is not None:
                 return status
-            await self._go_dark()
 
     async def _go_dark(self) -> None:
-        if self._emulator is None:
-            return
-        self._armed = False
-        self._last_words = super(LockstepNode, self).last_words()
-        self._emulator, self._end = None, None
+        """Become a node without power; whoever hears of the end first does it, and the other one waits for that."""
         with anyio.CancelScope(shield=True):
-            await self._life.aclose()
-            with suppress(HostError):
-                await self._network.detach(self.spec.id)
+            async with self._turn:
+                emulator = self._emulator
+                if emulator is None or not self._armed:
+                    return
+                await emulator.process.wait()
+                self._last_words = super(LockstepNode, self).last_words()
+                self._emulator, self._end, self._armed = None, None, False
+                await self._life.aclose()
+                with suppress(HostError):
+                    await self._network.detach(self.spec.id)
