@@ -15,8 +15,10 @@ from swarmrig.nodes.qemu.lockstep import LockstepNode
 class WithPowerCut(LockstepNode):
     """CanCutPower."""
 
-    _armed = False
-    _times_dark = 0
+    def __init__(self, plan: NodePlan, context: LaunchContext) -> None:
+        super().__init__(plan, context)
+        self._armed = False
+        self._turn = anyio.Lock()
 
     async def cut_power_at_store(self, address: int, size: int, store: int) -> None:
         """See api.CanCutPower."""
