@@ -16,7 +16,7 @@ from swarmrig.api import NodePlan
 from swarmrig.errors import HostError, MissingExtraError, ScenarioError
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import NetworkMode, NetworkSpec, NodeSpec, Scenario, TimeMode, Topology
-from swarmrig.net import bridge
+from swarmrig.net import bridge, tap
 from swarmrig.net.evidence import FrameTail
 from swarmrig.net.topology import HOST, plan_network
 from swarmrig.wire.arp import Arp, reply_frame
@@ -130,14 +130,14 @@ async def test_without_the_extra_the_error_names_it(network: Any, monkeypatch: p
 async def test_without_a_tun_device_the_error_says_what_to_do(
     network: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(bridge, "TUN_DEVICE", tmp_path / "tun")
+    monkeypatch.setattr(tap, "TUN_DEVICE", tmp_path / "tun")
     with pytest.raises(HostError, match="modprobe tun"):
         async with network(plan()):
             pytest.fail("must not start")
 
 
 async def test_a_device_node_that_is_no_tun(network: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bridge, "TUN_DEVICE", Path("/dev/null"))
+    monkeypatch.setattr(tap, "TUN_DEVICE", Path("/dev/null"))
     with pytest.raises(HostError, match="cannot make the TAP interface"):
         async with network(plan()):
             pytest.fail("must not start")

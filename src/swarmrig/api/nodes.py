@@ -77,8 +77,9 @@ class LaunchContext:
     directory: Path
     """The node's own directory in the run directory, mode 0700: console.log, stderr.log, argv, flash.bin."""
     port_fd: int | None
-    """The node's end of its attachment (PortKind PACKET, STREAM, TAP or LOCKSTEP), or a pipe for the dump of its
-    traffic (USER); the backend passes it to its process and closes it afterwards."""
+    """The node's end of its attachment (PortKind PACKET, STREAM or LOCKSTEP), or a pipe for the dump of its
+    traffic (USER); the backend passes it to its process and closes it afterwards. None with TAP: the backend makes the
+    interface where the node is, and gives its descriptor to `network.attach(node, fd)`."""
     spawner: Any
     """`swarmrig.proc.Spawner`: the only way to start a process."""
     now_ns: Callable[[], int]

@@ -7,25 +7,18 @@ of the host, and whatever else is bridged, can talk to them. Bridge and TAP are 
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from swarmrig.errors import HostError, MissingExtraError
+from swarmrig.errors import MissingExtraError
 from swarmrig.model.network import DevicePlan
+from swarmrig.net.tap import make_tap, refused, without_ipv6
 from swarmrig.proc import Spawner
-
-TUN_DEVICE = Path("/dev/net/tun")
-_TUNSETIFF = 0x400454CA  # linux/if_tun.h
-_IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
-_IFREQ = struct.Struct("16sH22x")
 
 
 @asynccontextmanager
@@ -38,7 +31,7 @@ async def open_host_bridge(device: DevicePlan, spawner: Spawner) -> AsyncIterato
     bridge, tap = f"{scope.link_prefix}br", f"{scope.link_prefix}t0"
     for name in (bridge, tap):
         spawner.journal.link(name)
-    fd = _open_tap(tap)
+    fd = make_tap(tap)
     try:
         _mark(tap, scope.link_alias)
         await anyio.to_thread.run_sync(_make_bridge, bridge, tap, scope.link_alias, device)
@@ -51,32 +44,10 @@ async def open_host_bridge(device: DevicePlan, spawner: Spawner) -> AsyncIterato
         os.close(fd)
 
 
-def _open_tap(name: str) -> int:
-    """The descriptor of a new TAP interface without packet information; the interface lives as long as it."""
-    try:
-        fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise HostError(
-            f"cannot open {TUN_DEVICE}: {error.strerror}", hint="modprobe tun, or use network mode fabric"
-        ) from error
-    try:
-        fcntl.ioctl(fd, _TUNSETIFF, _IFREQ.pack(name.encode(), _IFF_TAP | _IFF_NO_PI))
-    except OSError as error:
-        os.close(fd)
-        raise _refused(f"the TAP interface {name}", error.errno) from error
-    return fd
-
-
 def _mark(link: str, alias: str) -> None:
     """Say whose it is; the kernel takes no alias when a link is made."""
     (Path("/sys/class/net") / link / "ifalias").write_text(alias)
-    _without_ipv6(link)
-
-
-def _without_ipv6(link: str) -> None:
-    """Or else the host's kernel would solicit routers and report groups on the network under test."""
-    with suppress(OSError):  # a kernel without IPv6
-        (Path("/proc/sys/net/ipv6/conf") / link / "disable_ipv6").write_text("1")
+    without_ipv6(link)
 
 
 def _make_bridge(bridge: str, tap: str, alias: str, device: DevicePlan) -> None:
@@ -95,7 +66,7 @@ def _make_bridge(bridge: str, tap: str, alias: str, device: DevicePlan) -> None:
         if made:
             _remove_link(bridge)
         number = getattr(error, "code", None) or getattr(error, "errno", None)
-        raise _refused(f"the bridge {bridge} with {device.ip}/{device.prefix}", number) from error
+        raise refused(f"the bridge {bridge} with {device.ip}/{device.prefix}", number) from error
 
 
 def _remove_link(name: str) -> None:
@@ -110,10 +81,3 @@ def _iproute() -> Any:
     except ImportError as error:
         raise MissingExtraError("network mode bridge", "bridge") from error
     return IPRoute
-
-
-def _refused(what: str, number: int | None) -> HostError:
-    reason = os.strerror(number) if number else "the kernel refuses"
-    if number in (errno.EPERM, errno.EACCES):
-        return HostError(f"cannot make {what}: {reason}", hint="run as root, or use network mode fabric")
-    return HostError(f"cannot make {what}: {reason}", hint="is the name or the address in use? see `ip address`")

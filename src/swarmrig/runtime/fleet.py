@@ -22,6 +22,9 @@ from swarmrig.runtime.plan import RunPlan, nodes_named
 from swarmrig.runtime.provenance import provenance_of
 from swarmrig.runtime.recorder import Recorder
 
+ATTACHED_LATER = (PortKind.PYTHON, PortKind.TAP)
+"""Nodes with such a port are given no descriptor: they have none, or attach one of their own to the network."""
+
 
 class Fleet:
     """Running nodes by id. `ended` is set once no node runs any more, or one failed to start."""
@@ -124,7 +127,7 @@ class Fleet:
             target_ip=self._plan.target_ip(node),
             aggregator_ip=self._plan.aggregator_ip,
             directory=self._directory.node(node.id),
-            port_fd=None if device.port is PortKind.PYTHON else self._fabric.take_port(node.id),
+            port_fd=None if device.port in ATTACHED_LATER else self._fabric.take_port(node.id),
             spawner=self._spawner,
             now_ns=self._clock.now_ns,
             on_console=self._recorder.console,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import time
@@ -75,11 +76,16 @@ class Trace:
 class _Network:
     """What a node on the workbench has for a network: a place that it keeps."""
 
-    def __init__(self, renew: Callable[[], int]) -> None:
+    def __init__(self, plan: NetworkPlan, renew: Callable[[], int], attach: Callable[[int], None]) -> None:
+        self.plan = plan
         self._renew = renew
+        self._attach = attach
 
     async def renew_port(self, device: str) -> int:  # noqa: ARG002 - it knows which
         return self._renew()
+
+    async def attach(self, device: str, fd: int) -> None:  # noqa: ARG002 - it knows which
+        self._attach(fd)
 
 
 class Workbench:
@@ -134,7 +140,9 @@ class Workbench:
                 spawner=self.spawner,
                 now_ns=self.now_ns,
                 on_console=lambda node, t_ns, chunk: self.traces[node].on_console(t_ns, chunk),
-                network=_Network(lambda: self._renewed(plan, ports)),
+                network=_Network(
+                    self.network, lambda: self._renewed(plan, ports), lambda fd: self._attached(name, fd, ports)
+                ),
             )
             self.contexts[name] = context
             yield await stack.enter_async_context(self.backend.open(plan, context))
@@ -154,9 +162,18 @@ class Workbench:
         assert port_fd is not None
         return port_fd
 
+    def _attached(self, node: str, fd: int, ports: ExitStack) -> None:
+        """Take frames from the descriptor of a TAP; a former one is closed."""
+        ports.close()
+        tap, trace, loop = os.dup(fd), self.traces[node], asyncio.get_running_loop()
+        os.set_blocking(tap, False)
+        ports.callback(os.close, tap)
+        ports.callback(loop.remove_reader, tap)
+        loop.add_reader(tap, lambda: _take_frame(lambda size: os.read(tap, size), tap, trace, loop))
+
     @contextmanager
     def _port(self, plan: NodePlan) -> Iterator[int | None]:
-        if plan.port is PortKind.PYTHON:
+        if plan.port in (PortKind.PYTHON, PortKind.TAP):
             yield None
             return
         kind = {PortKind.PACKET: socket.SOCK_SEQPACKET, PortKind.STREAM: socket.SOCK_STREAM}[plan.port]
@@ -164,7 +181,7 @@ class Workbench:
         trace, loop = self.traces[plan.spec.id], asyncio.get_running_loop()
         with ours:
             ours.setblocking(False)
-            loop.add_reader(ours, lambda: _take_frame(ours, trace, loop))
+            loop.add_reader(ours, lambda: _take_frame(ours.recv, ours.fileno(), trace, loop))
             self.ports[plan.spec.id] = ours
             try:
                 yield theirs.detach()
@@ -229,9 +246,9 @@ def scenario_of(*specs: NodeSpec, duration_s: int = 60) -> Scenario:
     )
 
 
-def _take_frame(sock: socket.socket, trace: Trace, loop: asyncio.AbstractEventLoop) -> None:
+def _take_frame(read: Callable[[int], bytes], fd: int, trace: Trace, loop: asyncio.AbstractEventLoop) -> None:
     try:
-        frame = sock.recv(65536)
+        frame = read(65536)
     except BlockingIOError:
         return
     except OSError:
@@ -239,4 +256,4 @@ def _take_frame(sock: socket.socket, trace: Trace, loop: asyncio.AbstractEventLo
     if frame:
         trace.on_frame(frame)
     else:
-        loop.remove_reader(sock)
+        loop.remove_reader(fd)
