@@ -114,7 +114,9 @@ class Fault(Protocol):
     `examine(spec, scenario, plans: Mapping[str, NodePlan]) -> None` checks what it names of the planned nodes (an
     address, a symbol), which have the capabilities that it needs, and raises ValueError. Class attribute
     `ends_nodes = True`: it ends nodes that it names by SIGKILL, which then is no failure of the run;
-    `changes_flash = True`: what their flash holds in the end is its business. `conclude()` is called once, when all
+    `changes_flash = True`: what their flash holds in the end is its business; `looks_back = False`: facts from before
+    its time `at` are not for it. Attribute `settled`: True once no further fact can change what `proved` says, which
+    spares a long run with many faults the telling. `conclude()` is called once, when all
     facts have been observed and before `proved` is asked for the last time.
     """
 

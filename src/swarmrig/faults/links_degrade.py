@@ -95,6 +95,7 @@ class Degrade(ObservedFault):
     jitter and rate are measured in the direction towards a switch or router.
     """
 
+    looks_back: ClassVar[bool] = True
     params_model: ClassVar[type[Params]] = DegradeParams
     changes_links: ClassVar[bool] = True
     evidence: ClassVar[str] = (

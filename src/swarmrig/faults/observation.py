@@ -79,6 +79,7 @@ class ObservedFault:
     needs: ClassVar[frozenset[str]] = frozenset()
     changes_links: ClassVar[bool] = False
     heals: ClassVar[bool] = True
+    looks_back: ClassVar[bool] = False
 
     effect_words: ClassVar[str] = "shows it"
     end_words: ClassVar[str] = "shows that it is over"
@@ -141,6 +142,16 @@ class ObservedFault:
                 of_interest = True
         if of_interest:
             self._settle()
+
+    @property
+    def settled(self) -> bool:
+        """Its end was seen; or its effect was, of one that is over in an instant and that nothing can contradict. A
+        kind that observes in a way of its own knows better."""
+        if type(self).observe is not ObservedFault.observe:
+            return False
+        if self.heals or type(self).shows_contrary is not ObservedFault.shows_contrary:
+            return self._end.found is not None
+        return self._effect.found is not None
 
     def conclude(self) -> None:
         """What was not healed by now is in force to the end."""

@@ -54,6 +54,7 @@ class StarveCpu(NodeFault):
     resumed at exact times; there its clock stands still as well.
     """
 
+    looks_back: ClassVar[bool] = True
     params_model: ClassVar[type[StarveParams]] = StarveParams
     verb = "starve"
     claim = "decide whether {node} runs"

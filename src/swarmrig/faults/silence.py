@@ -27,6 +27,7 @@ GRACE_NS = 200_000_000
 class SilentFault(NodeFault):
     """Base of faults during which a node is not heard: neither on its console nor on its links."""
 
+    looks_back: ClassVar[bool] = True
     claim = "decide whether {node} runs"
     end_words = "was heard again"
     no_end = "{what} was not heard again"

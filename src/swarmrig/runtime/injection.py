@@ -63,13 +63,25 @@ class ScheduledFault:
         self._others = others
         self._claims = planned.claims
         self._lasts = getattr(planned.factory, "heals", True)
+        looks_back = self.spec.at_ns is None or getattr(planned.factory, "looks_back", True)
+        self.listens_from_ns = 0 if looks_back or self.spec.at_ns is None else self.spec.at_ns
+        """Facts from before this are not for it."""
         self._context = make_context(self)
         self._fault = planned.factory(planned.spec, self._context)
+
+    @property
+    def waits_for_sight(self) -> bool:
+        return self._sighting is not None
 
     def sight(self, fact: Fact) -> None:
         """Is it what the fault waits for?"""
         if self._sighting is not None:
             self._sighting.observe(fact)
+
+    @property
+    def listens(self) -> bool:
+        """Could a further fact still change its proof?"""
+        return not getattr(self._fault, "settled", False)
 
     def observe(self, fact: Fact) -> None:
         try:  # as `_reported`, but this is done for every fact of the run

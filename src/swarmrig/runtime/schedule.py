@@ -43,15 +43,19 @@ class Schedule:
             for planned in plan.faults
         }
         self.faults = tuple(self._by_id.values())
+        self._watching = [fault for fault in self.faults if fault.waits_for_sight]
+        self._listening: list[ScheduledFault] = []
+        self._to_listen = sorted(self.faults, key=lambda fault: fault.listens_from_ns, reverse=True)
 
     def observe(self, fact: Fact) -> None:
         """Conditions count it at once, and so do faults what is done by others of them; all else waits for `settle`."""
-        for fault in self.faults:
+        for fault in self._watching:
             fault.sight(fact)
-            if isinstance(fact, FaultChange):
-                fault.observe(fact)
         if not isinstance(fact, FaultChange):
             self._waiting.append(fact)
+            return
+        for fault in self.faults:
+            fault.observe(fact)
 
     def settle(self, known_ns: float = math.inf) -> None:
         """All facts up to this time are known: faults observe them in order of time, so that what they conclude, and
@@ -59,8 +63,16 @@ class Schedule:
         known = [fact for fact in self._waiting if fact.t_ns <= known_ns]
         self._waiting = [fact for fact in self._waiting if fact.t_ns > known_ns]
         for fact in sorted(known, key=_order):
-            for fault in self.faults:
+            if self._to_listen and self._to_listen[-1].listens_from_ns <= fact.t_ns:
+                self._begin_to_listen(fact.t_ns)
+            for fault in self._listening:
                 fault.observe(fact)
+        self._listening = [fault for fault in self._listening if fault.listens]
+
+    def _begin_to_listen(self, t_ns: int) -> None:
+        while self._to_listen and self._to_listen[-1].listens_from_ns <= t_ns:
+            self._listening.append(self._to_listen.pop())
+        self._listening.sort(key=self.faults.index)  # what they tell is told in the order of the scenario
 
     async def live(self) -> None:
         """Until all faults are over. Those in force are healed also when this is cancelled."""
