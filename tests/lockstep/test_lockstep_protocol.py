@@ -200,6 +200,7 @@ def test_a_grant_holds_its_commands(horizon, wanted):
         (protocol.memory_write(3, 0x80000000, b"ab", 4), 3, struct.pack("<Q", 0x80000000) + b"ab"),
         (protocol.memory_xor(3, 2**64 - 1, b"\x01", 4), 4, struct.pack("<Q", 2**64 - 1) + b"\x01"),
         (protocol.memory_read(3, 16, 8, 4), 5, struct.pack("<QI", 16, 8)),
+        (protocol.power_cut(3, 16, 8, 7, 4), 10, struct.pack("<QQI", 16, 8, 7)),
         (protocol.simple(Command.RESET, 3, 4), 6, b""),
         (protocol.simple(Command.RESUME, 3, 4), 9, b""),
     ],
