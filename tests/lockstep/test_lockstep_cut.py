@@ -23,7 +23,7 @@ def write_and_die(guest, step, commands):
     guest.live(TYPED - 1)
     horizon = TYPED
     try:
-        guest.live(horizon, [*commands, protocol.console_input(TYPED, b"flash-write 2\n")])
+        guest.live(horizon, [*commands, protocol.console_input(TYPED, b"flash-write 4\n")])
         while horizon < TYPED + 200 * MS:
             horizon += step
             guest.live(horizon)
@@ -45,15 +45,15 @@ def test_the_same_instant_at_every_step(fleet, stores):
 
 def test_what_it_did_before_is_told(fleet, machine):
     guest = fleet.guest(2)
-    in_the_second_write = {"refnode-rv32": 120, "refnode-arm": 22}[machine]
-    assert write_and_die(guest, 50 * MS, [cut(fleet.board, in_the_second_write)])
-    assert any(b"write 1 of 2 done" in line for _, line in guest.console)
+    behind_the_first_write = {"refnode-rv32": 120, "refnode-arm": 30}[machine]
+    assert write_and_die(guest, 50 * MS, [cut(fleet.board, behind_the_first_write)])
+    assert any(b"write 1 of 4 done" in line for _, line in guest.console)
 
 
 def test_stores_elsewhere_do_not_count(fleet):
     guest = fleet.guest(2)
     assert not write_and_die(guest, 50 * MS, [cut(fleet.board, 1, size=0x8000)])
-    assert any(b"write 2 of 2 done" in line for _, line in guest.console)
+    assert any(b"write 4 of 4 done" in line for _, line in guest.console)
 
 
 def test_a_cut_can_be_called_off_and_leaves_no_trace(fleet):
