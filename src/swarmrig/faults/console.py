@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from swarmrig.api import FaultSkippedError
 from swarmrig.api.nodes import CanStallConsole
-from swarmrig.faults.nodes import NodeFault, NodeParams, regular_expression, said
+from swarmrig.faults.nodes import Expression, NodeFault, NodeParams, said
 from swarmrig.faults.silence import SilentFault
 from swarmrig.model.facts import ConsoleLine, Fact
 from swarmrig.model.network import NetworkPlan
@@ -20,13 +20,8 @@ class TypeParams(NodeParams):
 
     text: str = Field(min_length=1)
     """Typed as it stands, with a line end behind it."""
-    says: str
+    says: Expression
     """What the node answers (regular expression): a line that comes after the typing."""
-
-    @field_validator("says")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        return regular_expression(value)
 
 
 class ConsoleType(NodeFault):

@@ -15,17 +15,16 @@ from swarmrig.api import FaultContext, NodePlan, Proof, ProofStatus
 from swarmrig.errors import NodeError
 from swarmrig.faults.flash_place import FlashParams, PartParams, examine_part, place_in, table_of
 from swarmrig.faults.memory_place import Hexadecimal
-from swarmrig.faults.nodes import BOOT, NodeFault, said
+from swarmrig.faults.nodes import BOOT, PlacedFault, said
 from swarmrig.flash.damage import Change, Place, Rot, change_image, corrupt, erase, rot, torn_write
 from swarmrig.model.facts import Fact
-from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
 
 BLOCK = 1 << 16
 """Bytes that are read back at a time."""
 
 
-class FlashFault(NodeFault):
+class FlashFault(PlacedFault):
     """Base of faults that change a node's flash: its power goes, the flash is changed, its power comes back.
 
     All of it takes no time. Healing does the same, with the bytes that were there before, where nobody has written
@@ -48,21 +47,10 @@ class FlashFault(NodeFault):
 
     def __init__(self, spec: FaultSpec, context: FaultContext) -> None:
         super().__init__(spec, context)
-        self.params: Any = self.params_model.model_construct(**spec.params)
         self._change: Change | None = None
         self._seen_inside: bool | None = None
         """Were the changed bytes read over the bus? None: there is none."""
         self._restored: bool | None = None
-
-    @classmethod
-    def resolve(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
-        """What is done to which flash; ValueError when the node is not there."""
-        return f"{cls.describe(spec.params)} of {cls.target(spec, scenario, network)}{cls.duration(spec)}"
-
-    @classmethod
-    def describe(cls, params: Mapping[str, Any]) -> str:
-        """What is done to which part."""
-        raise NotImplementedError
 
     def place(self) -> Place:
         """Which part; ValueError when it is not in the image."""

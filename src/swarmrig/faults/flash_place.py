@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from swarmrig.api import NodePlan
 from swarmrig.faults.memory_place import Address, Size
-from swarmrig.faults.nodes import NodeParams, regular_expression
+from swarmrig.faults.nodes import Expression, NodeParams
 from swarmrig.flash.damage import Place, partition_place, read_table
 from swarmrig.flash.image import blank_content
 from swarmrig.flash.nvs import NVS_OFFSET, NVS_SIZE
@@ -23,13 +23,8 @@ NVS = "nvs"
 class FlashParams(NodeParams):
     """The node, and what it will say."""
 
-    says: str | None = None
+    says: Expression | None = None
     """What the node must say when it boots from the changed flash (regular expression)."""
-
-    @field_validator("says")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        return value if value is None else regular_expression(value)
 
 
 class PartParams(FlashParams):

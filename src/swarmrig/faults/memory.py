@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from swarmrig.api import FaultContext, NodePlan, Proof, ProofStatus
 from swarmrig.errors import NodeError
@@ -18,10 +18,9 @@ from swarmrig.faults.memory_place import (
     find_place,
     live_page,
 )
-from swarmrig.faults.nodes import NodeFault, regular_expression, said
+from swarmrig.faults.nodes import Expression, PlacedFault, said
 from swarmrig.faults.observation import pointer
 from swarmrig.model.facts import Fact, FaultStage
-from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
 
 SHOWN = 16
@@ -31,13 +30,8 @@ SHOWN = 16
 class ConsequenceParams(PlaceParams):
     """Which bytes, and what the node will say about it."""
 
-    says: str | None = None
+    says: Expression | None = None
     """What the node must say afterwards (regular expression); without, that the bytes have changed is enough."""
-
-    @field_validator("says")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        return value if value is None else regular_expression(value)
 
 
 class FlipParams(ConsequenceParams):
@@ -68,7 +62,7 @@ class FillParams(ConsequenceParams):
     """What takes the place of each."""
 
 
-class MemoryFault(NodeFault):
+class MemoryFault(PlacedFault):
     """Base of faults that change bytes in RAM, and put them back when they heal."""
 
     params_model: ClassVar[type[ConsequenceParams]] = ConsequenceParams
@@ -81,21 +75,10 @@ class MemoryFault(NodeFault):
 
     def __init__(self, spec: FaultSpec, context: FaultContext) -> None:
         super().__init__(spec, context)
-        self.params: Any = self.params_model.model_construct(**spec.params)
         self._place: Stretch | None = None
         self._old = self._new = b""
         self._changed = self._restored = False
         self._trouble = ""
-
-    @classmethod
-    def resolve(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
-        """What is changed where; ValueError when the node is not there."""
-        return f"{cls.describe(spec.params)} of {cls.target(spec, scenario, network)}{cls.duration(spec)}"
-
-    @classmethod
-    def describe(cls, params: Mapping[str, Any]) -> str:
-        """What is done to which bytes."""
-        raise NotImplementedError
 
     @classmethod
     def examine(cls, spec: FaultSpec, scenario: Scenario, plans: Mapping[str, NodePlan]) -> None:

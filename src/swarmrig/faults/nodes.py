@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import field_validator
+from pydantic import AfterValidator
 
-from swarmrig.api import NodePlan
+from swarmrig.api import FaultContext, NodePlan
 from swarmrig.api.params import Params
 from swarmrig.faults.observation import ObservedFault
 from swarmrig.model.facts import ConsoleLine, Fact, Frame
@@ -17,6 +18,19 @@ from swarmrig.model.units import format_duration
 
 BOOT = r"rst:0x|main_task:|app_main"
 """What a console says when firmware begins anew: the ROM's reset cause, the main task (ESP-IDF, refnode)."""
+
+
+def regular_expression(value: str) -> str:
+    """The value, if it is one. ValueError says what is wrong with it."""
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from None
+    return value
+
+
+Expression = Annotated[str, AfterValidator(regular_expression)]
+"""A regular expression."""
 
 
 class NodeParams(Params):
@@ -31,13 +45,8 @@ class NodeParams(Params):
 class BootParams(NodeParams):
     """The node, and how its console tells of a boot."""
 
-    says: str = BOOT
+    says: Expression = BOOT
     """What the node says when it boots (regular expression)."""
-
-    @field_validator("says")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        return regular_expression(value)
 
 
 class NodeFault(ObservedFault):
@@ -86,6 +95,24 @@ class NodeFault(ObservedFault):
 
     def now(self) -> int:
         return self.context.now_ns()
+
+
+class PlacedFault(NodeFault):
+    """Base of faults of a part of a node: some of its memory, some of its flash."""
+
+    def __init__(self, spec: FaultSpec, context: FaultContext) -> None:
+        super().__init__(spec, context)
+        self.params: Any = self.params_model.model_construct(**spec.params)
+
+    @classmethod
+    def resolve(cls, spec: FaultSpec, scenario: Scenario, network: NetworkPlan) -> str:
+        """What is done to which part; ValueError when the node is not there."""
+        return f"{cls.describe(spec.params)} of {cls.target(spec, scenario, network)}{cls.duration(spec)}"
+
+    @classmethod
+    def describe(cls, params: Mapping[str, Any]) -> str:
+        """What is done to which part, without the node."""
+        raise NotImplementedError
 
 
 class BootingFault(NodeFault):
@@ -140,12 +167,3 @@ def said(fact: Fact, node: str, pattern: str) -> bool:
 def heard(fact: Fact, node: str) -> bool:
     """Is it something that this node did: a line of its console, or a frame that it sent?"""
     return (isinstance(fact, ConsoleLine) and fact.node == node) or (isinstance(fact, Frame) and fact.sender == node)
-
-
-def regular_expression(value: str) -> str:
-    """The value, if it is one. ValueError says what is wrong with it."""
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from None
-    return value

@@ -13,7 +13,7 @@ from swarmrig.api.params import DurationNs
 from swarmrig.elf import SymbolError
 from swarmrig.errors import NodeError
 from swarmrig.faults.memory_place import image_of, place_of_symbol
-from swarmrig.faults.nodes import BOOT, NodeFault, NodeParams, regular_expression, said
+from swarmrig.faults.nodes import BOOT, Expression, NodeFault, NodeParams, said
 from swarmrig.model.facts import ConsoleLine, Fact, Frame
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import FaultSpec, Scenario
@@ -36,13 +36,8 @@ class HeapExhaustParams(NodeParams):
     how: Literal["limit", "leak"] | None = None
     """limit: the allocator's limit (symbol `heap_limit`) becomes 0. leak: the console command `leak` allocates all.
     Default: limit where the node's ELF file has the symbol, else leak."""
-    says: str = NOTHING_LEFT
+    says: Expression = NOTHING_LEFT
     """What the node says when it gets no memory (regular expression)."""
-
-    @field_validator("says")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        return regular_expression(value)
 
 
 class HeapExhaust(NodeFault):
@@ -119,7 +114,7 @@ class TimerStarvationParams(NodeParams):
 
     lasts: DurationNs = 500_000_000
     """How long no timer of the firmware is served."""
-    says: str = LATE
+    says: Expression = LATE
     """What the node says when timers were late (regular expression); its first group, if it has one, is a number of
     milliseconds."""
 
@@ -129,11 +124,6 @@ class TimerStarvationParams(NodeParams):
         if value < 1_000_000:
             raise ValueError("`lasts` is at least 1ms")
         return value
-
-    @field_validator("says")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        return regular_expression(value)
 
 
 class TimerStarvation(NodeFault):
