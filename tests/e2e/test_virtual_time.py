@@ -23,12 +23,18 @@ def busy_machine():
         hog.wait()
 
 
-def test_load_changes_nothing(swarmrig_again, request):
-    quiet = swarmrig_again("run", "ci-matrix")
-    request.getfixturevalue("busy_machine")
-    loaded = [swarmrig_again("run", "ci-matrix") for _ in range(2)]
-    digests = {run.results["run"]["digest"] for run in (quiet, *loaded)}
-    assert len(digests) == 1 and None not in digests, [run.explain() for run in loaded]
+def test_neither_load_nor_quantum_nor_emulator_changes_anything(swarmrig_again, busy_machine):
+    """A swarm of four. SWARMRIG_DIGEST_RUNS says how often, LOCKSTEP_QEMU_DIRECTORY where another QEMU is."""
+    ways = [["--quantum", "1ms"], ["--quantum", "5ms"]]
+    if other := os.environ.get("LOCKSTEP_QEMU_DIRECTORY"):
+        ways += [[*way, "--qemu-path", f"{other}/qemu-system-riscv32"] for way in ways]
+    times = int(os.environ.get("SWARMRIG_DIGEST_RUNS", "4"))
+
+    runs = [swarmrig_again("run", "ring-fault", *ways[index % len(ways)]) for index in range(times)]
+
+    digests = {run.results["run"]["digest"] for run in runs}
+    assert len(digests) == 1 and None not in digests, [run.explain() for run in runs]
+    assert {run.exit_code for run in runs} == {0}
 
 
 @pytest.fixture
