@@ -31,7 +31,7 @@ _FLASH = {
 
 def memory_map(setup: Setup) -> MemoryMap:
     """What is known of a node's memory; where nothing is, its ELF file alone tells."""
-    board = (setup.architecture, setup.qemu_machine.split(",")[0])
+    board = (setup.architecture, setup.qemu_machine)
     ram: tuple[tuple[int, int], ...] = _RAM.get(board, ())
     if board in _FIRST_RAM:
         ram = ((_FIRST_RAM[board], setup.options.memory or setup.machine.memory_bytes or _DEFAULT_BYTES),)
@@ -40,4 +40,4 @@ def memory_map(setup: Setup) -> MemoryMap:
 
 def flash_base(setup: Setup) -> int | None:
     """Where the node's flash image is mapped; None where it is not."""
-    return _FLASH.get((setup.machine.storage, setup.architecture, setup.qemu_machine.split(",")[0]))
+    return _FLASH.get((setup.machine.storage, setup.architecture, setup.qemu_machine))
