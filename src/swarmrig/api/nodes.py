@@ -110,7 +110,7 @@ class Node(Protocol):
     spec: NodeSpec
 
     async def wait_exited(self) -> ExitStatus:
-        """Return when the node has ended by itself."""
+        """Return when the node has ended by itself. NodeError or HostError when it is found unable to go on."""
         ...
 
     def last_words(self) -> str:
@@ -242,6 +242,11 @@ class NodeBackend(Protocol):
         Asked before `plan`, which then finds REAL or VIRTUAL in `scenario.time`. What is wrong with the node in any
         case is for `plan` to say. A backend without this method has nodes of real time only.
         """
+        ...
+
+    async def prepare(self, plan: NodePlan, directory: Path) -> None:
+        """What takes long and is no part of the run: building an image, say. Called before run time begins, with the
+        node's own directory; errors as those of `plan`. A backend without this method has nothing to prepare."""
         ...
 
     def open(self, plan: NodePlan, context: LaunchContext) -> AbstractAsyncContextManager[Node]:

@@ -63,12 +63,8 @@ class Fleet:
                 self._one_started(node_id, node)
                 await self._until_over(plan, node)
         except (NodeError, HostError) as error:
-            self._recorder.observe(
-                NodeChange(self._clock.now_ns(), node_id, NodeState.EXITED, {"status": error.message})
-            )
-            self._recorder.failure(node_id, str(error))
+            self._report_failure(node_id, error)
             self.started.set()
-            self.ended.set()
         finally:
             self._gone[node_id].set()
             self._alive -= 1
@@ -150,8 +146,19 @@ class Fleet:
         if stop.is_set() and self._recorder.nodes[plan.spec.id].exit_status is None:
             self._recorder.observe(NodeChange(self._clock.now_ns(), plan.spec.id, NodeState.STOPPED))
 
+    def _report_failure(self, node: str, error: NodeError | HostError) -> None:
+        """A node that did not start, or that cannot go on: it fails the run, and ends it."""
+        self._recorder.observe(NodeChange(self._clock.now_ns(), node, NodeState.EXITED, {"status": error.message}))
+        self._recorder.failure(node, str(error))
+        self.ended.set()
+
     async def _report_exit(self, plan: NodePlan, node: Node, race: anyio.CancelScope) -> None:
-        status = await node.wait_exited()
+        try:
+            status = await node.wait_exited()
+        except (NodeError, HostError) as error:
+            self._report_failure(plan.spec.id, error)
+            race.cancel()
+            return
         words = node.last_words()
         data = {"status": str(status), "code": status.code, "signal": status.signal, "stderr": words}
         ended_ns = getattr(node, "ended_ns", None)

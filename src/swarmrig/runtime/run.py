@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from swarmrig import __version__
-from swarmrig.errors import HostError
+from swarmrig.errors import HostError, NodeError
 from swarmrig.model.record import LinkRecord, RunRecord
 from swarmrig.model.scenario import TimeMode
 from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED
@@ -113,14 +113,15 @@ class _Conductor:
             return self._record(recorder, judge, schedule)
 
     async def _build(self, spawner: Spawner) -> bool:
-        """Build the firmware; False when that was interrupted."""
-        errors: list[HostError] = []
+        """Build the firmware, and what else nodes are made of; False when that was interrupted."""
+        errors: list[HostError | NodeError] = []
         done = anyio.Event()
 
         async def build() -> None:
             try:
                 await build_firmware(self._plan.scenario, spawner, skip=self._options.skip_build)
-            except HostError as error:
+                await self._prepare_nodes()
+            except (HostError, NodeError) as error:
                 errors.append(error)
             done.set()
 
@@ -131,6 +132,12 @@ class _Conductor:
         for error in errors:
             raise error
         return done.is_set()
+
+    async def _prepare_nodes(self) -> None:
+        for node in self._plan.nodes:
+            prepare = getattr(self._plan.backends[node.spec.kind], "prepare", None)
+            if prepare is not None:
+                await prepare(node, self._directory.node(node.spec.id))
 
     async def _live(self, recorder: Recorder, judge: Judge, clock: Clock, log: EventLog, spawner: Spawner) -> Schedule:
         plan, net = self._plan, self._directory.net
