@@ -21,6 +21,7 @@ from typing import TypeVar
 from swarmrig.errors import HostError
 from swarmrig.model.network import DevicePlan
 from swarmrig.net.tap import make_tap, without_ipv6
+from swarmrig.proc import netlink
 
 T = TypeVar("T")
 
@@ -67,6 +68,17 @@ def open_tap(namespace: int, tap: Tap) -> int:
 def open_socket(namespace: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
     """An IPv4 socket of the namespace. HostError when it may not be entered."""
     return _inside(namespace, lambda: socket.socket(socket.AF_INET, kind))
+
+
+def remove_link(namespace: int, name: str) -> None:
+    """Remove an interface of the namespace; nothing happens when there is none. OSError when the kernel refuses."""
+
+    def remove() -> None:
+        for link in netlink.links():
+            if link.name == name:
+                netlink.delete(link)
+
+    _inside(namespace, remove)
 
 
 def _inside(namespace: int, action: Callable[[], T]) -> T:

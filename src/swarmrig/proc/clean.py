@@ -44,8 +44,8 @@ class CleanReport:
 def clean(state_root: Path | None = None, *, dry_run: bool = False) -> CleanReport:
     """Look at every run in the state root and remove all of those that are over.
 
-    Processes go by pid, start time and boot, and by the tag in their environment; links by alias, network
-    namespaces by name, files by the journal. A run whose lock is held is not touched. Blocks for up to
+    Processes go by pid, start time and boot, and by the tag in their environment; containers by label, links by
+    alias, network namespaces by name, files by the journal. A run whose lock is held is not touched. Blocks for up to
     about two seconds per dead run.
     """
     root = state_root or default_state_root()
@@ -73,8 +73,8 @@ def _clean_dead(claimed: Place, dry_run: bool) -> CleanedRun:
     if head.get("boot") == probe.boot_id():
         sweep.kill_all(lambda: _processes(claimed.run_id, records), removed, freeze=True)
         own = records
-    else:  # another boot has ended every process, link and namespace
-        own = [record for record in records if record["t"] == "path"]
+    else:  # another boot has ended every process, link and namespace; an engine keeps its containers
+        own = [record for record in records if record["t"] in ("path", "containers")]
     roots = [claimed.directory, *([directory] if directory else [])]
     sweep.remove_resources(own, claimed.run_id, roots, removed, aborted=True)
     if not dry_run:

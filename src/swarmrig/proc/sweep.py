@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from swarmrig.proc import netlink, probe
+from swarmrig.proc import containers, netlink, probe
 from swarmrig.proc.place import remove_tree
 
 if TYPE_CHECKING:
@@ -42,13 +42,20 @@ class Removed:
         self.processes: list[str] = []
         self.links: list[str] = []
         self.namespaces: list[str] = []
+        self.containers: list[str] = []
         self.paths: list[str] = []
         self.remaining: list[str] = []
 
     def lines(self) -> list[str]:
         """One line per thing, for people."""
-        named = (("process", self.processes), ("link", self.links), ("network namespace", self.namespaces))
-        found = [f"{kind} {thing}" for kind, things in (*named, ("path", self.paths)) for thing in things]
+        named = (
+            ("process", self.processes),
+            ("link", self.links),
+            ("network namespace", self.namespaces),
+            ("container", self.containers),
+            ("path", self.paths),
+        )
+        found = [f"{kind} {thing}" for kind, things in named for thing in things]
         return found + [f"not removable: {thing}" for thing in self.remaining]
 
     def record(self) -> dict[str, list[str]]:
@@ -130,10 +137,13 @@ def _signal(pid: int, start: int, number: int) -> bool:
 def remove_resources(
     records: list[dict[str, Any]], run_id: str, roots: Iterable[str], removed: Removed, *, aborted: bool
 ) -> None:
-    """Links by alias, namespaces by name, paths inside `roots`; each attempted whatever happens to the others.
+    """Containers by label, links by alias, namespaces by name, paths inside `roots`; each attempted whatever happens
+    to the others.
 
     Paths recorded as `scratch` stay when the run ended in order.
     """
+    for engine in dict.fromkeys(str(record.get("engine")) for record in records if record["t"] == "containers"):
+        _remove_containers(engine, run_id, records, removed)
     names = {str(record.get("name")) for record in records if record["t"] == "link"}
     if names:
         _remove_links(names, run_id, removed)
@@ -155,6 +165,34 @@ def link_alias(run_id: str) -> str:
 
 def namespace_prefix(run_id: str) -> str:
     return f"swarmrig-{run_id}"
+
+
+def _remove_containers(engine: str, run_id: str, records: list[dict[str, Any]], removed: Removed) -> None:
+    """All of the run that the engine has. If it does not answer, at least nothing of them runs on."""
+    try:
+        removed.containers += containers.remove(engine, run_id, dry_run=removed.dry_run)
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+    removed.remaining.append(f"containers labelled {containers.LABEL}={run_id} of {engine}: {reason}")
+    for pid, start in _container_processes(engine, records):
+        what = f"{pid} ({probe.command(pid)})"
+        if removed.dry_run or _signal(pid, start, signal.SIGKILL):
+            removed.processes.append(what)
+
+
+def _container_processes(engine: str, records: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Those that still run."""
+    found = [
+        (record.get("pid"), record.get("start"))
+        for record in records
+        if record["t"] == "container" and record.get("engine") == engine
+    ]
+    return [
+        (pid, start)
+        for pid, start in found
+        if isinstance(pid, int) and isinstance(start, int) and probe.is_running(pid, start)
+    ]
 
 
 def _remove_links(names: set[str], run_id: str, removed: Removed) -> None:

@@ -1,0 +1,1 @@
+"""Nodes that are containers of a Docker engine (or of podman, by the same interface)."""

@@ -1,0 +1,92 @@
+"""The order for a container, as `POST /containers/create` of the Docker Engine API wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from swarmrig.api.nodes import LaunchContext
+from swarmrig.model.network import NetworkPlan
+from swarmrig.nodes.container.options import FABRIC, ContainerOptions, Health
+from swarmrig.nodes.container.setup import HOST, ports_of
+from swarmrig.proc.containers import LABEL, NODE_LABEL
+
+STOP_S = 1
+"""From SIGTERM to SIGKILL."""
+
+
+def container_name(context: LaunchContext) -> str:
+    return f"swarmrig-{context.spawner.scope.run_id}-{context.device.name}"
+
+
+def configuration(options: ContainerOptions, image: str, context: LaunchContext) -> dict[str, Any]:
+    """Everything of it. The engine keeps no log of its own: the output is in the node's console log."""
+    node = context.device.name
+    found: dict[str, Any] = {
+        "Image": image,
+        "Hostname": node,
+        "Env": [f"{name}={value}" for name, value in {**environment(context), **options.environment}.items()],
+        "Labels": {LABEL: context.spawner.scope.run_id, NODE_LABEL: node},
+        "OpenStdin": True,
+        "StopTimeout": STOP_S,
+        "ExposedPorts": {f"{port.container}/{port.protocol}": {} for port in ports_of(options)},
+        "HostConfig": _host_configuration(options, context),
+    }
+    given = {
+        "Cmd": options.command,
+        "Entrypoint": options.entrypoint,
+        "User": options.user,
+        "WorkingDir": options.working_dir,
+        "Healthcheck": options.health and _health_check(options.health),
+    }
+    return found | {name: value for name, value in given.items() if value is not None}
+
+
+def environment(context: LaunchContext) -> Mapping[str, str]:
+    """What every container is told of its place in the run."""
+    return {
+        "SWARMRIG_NODE": context.device.name,
+        "SWARMRIG_ADDRESS": context.device.ip,
+        "SWARMRIG_TARGET": context.target_ip,
+        "SWARMRIG_AGGREGATOR": context.aggregator_ip,
+        "SWARMRIG_PORT": str(context.scenario.aggregator_port),
+    }
+
+
+def _host_configuration(options: ContainerOptions, context: LaunchContext) -> dict[str, Any]:
+    on_fabric = options.network == FABRIC
+    found: dict[str, Any] = {
+        "NetworkMode": "none" if on_fabric else options.network,
+        "LogConfig": {"Type": "none"},
+        "Mounts": [
+            {"Type": "bind", "Source": str(volume.source), "Target": volume.target, "ReadOnly": volume.read_only}
+            for volume in options.volumes
+        ],
+    }
+    if on_fabric:
+        found["ExtraHosts"] = _names(context.network.plan)
+    else:
+        found["PortBindings"] = {
+            f"{port.container}/{port.protocol}": [{"HostIp": HOST, "HostPort": str(port.host)}]
+            for port in ports_of(options)
+        }
+    if options.memory is not None:
+        found |= {"Memory": options.memory, "MemorySwap": options.memory}  # the same: no swap on top of it
+    if options.cpus is not None:
+        found["NanoCpus"] = round(options.cpus * 1e9)
+    return found
+
+
+def _names(plan: NetworkPlan) -> list[str]:
+    """So that everybody on the fabric is found by name."""
+    return [f"{device.name}:{device.ip}" for device in plan.devices if device.ip]
+
+
+def _health_check(health: Health) -> dict[str, Any]:
+    return {
+        "Test": ["CMD", *health.command],
+        "Interval": health.interval,
+        "Timeout": health.timeout,
+        "Retries": health.retries,
+        "StartPeriod": health.start_period,
+    }
