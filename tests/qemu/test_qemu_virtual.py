@@ -74,6 +74,7 @@ async def test_the_command_of_the_reference_device() -> None:
         "-netdev hubport,id=net,hubid=0 -global virtio-mmio.ioeventfd=off "
         f"-device virtio-net-device,netdev=net,mac={MAC},tx=timer,x-txtimer=1000 "
         "-icount shift=4,sleep=off -rtc base=2020-01-01T00:00:00,clock=vm -seed 769 "
+        "-global migration.store-global-state=off "
         f"-plugin file={library},fd=6,netdev=net,console=console"
     )
 

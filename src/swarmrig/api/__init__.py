@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         CanPause,
         CanPowerCycle,
         CanReset,
+        CanSnapshot,
         CanStallConsole,
         CanStarve,
         ExitStatus,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         Node,
         NodeBackend,
         NodePlan,
+        NodeSnapshot,
     )
     from swarmrig.api.steppable import SteppableNode, StepResult
 
@@ -48,6 +50,7 @@ _HOMES = {
     "CanPause": "nodes",
     "CanPowerCycle": "nodes",
     "CanReset": "nodes",
+    "CanSnapshot": "nodes",
     "CanStallConsole": "nodes",
     "CanStarve": "nodes",
     "Check": "checks",
@@ -67,6 +70,7 @@ _HOMES = {
     "Node": "nodes",
     "NodeBackend": "nodes",
     "NodePlan": "nodes",
+    "NodeSnapshot": "nodes",
     "Proof": "faults",
     "ProofStatus": "faults",
     "StepResult": "steppable",
@@ -79,6 +83,7 @@ __all__ = [
     "CanPause",
     "CanPowerCycle",
     "CanReset",
+    "CanSnapshot",
     "CanStallConsole",
     "CanStarve",
     "Check",
@@ -98,6 +103,7 @@ __all__ = [
     "Node",
     "NodeBackend",
     "NodePlan",
+    "NodeSnapshot",
     "Proof",
     "ProofStatus",
     "StepResult",

@@ -65,6 +65,18 @@ class NodePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeSnapshot:
+    """A node as it stood at one instant of virtual time; others can go on from there, each with copies of it."""
+
+    state: Path
+    """The state of its machine, in the form of its backend."""
+    flash: Path | None = None
+    stores: tuple[tuple[int, int, bytes], ...] = ()
+    """What must be stored in its memory soon after it goes on: how many nanoseconds later, the physical address, the
+    bytes. The network does that."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchContext:
     """What launch gives a backend."""
 
@@ -88,6 +100,8 @@ class LaunchContext:
     """Called as (node id, t_ns, chunk) with raw console bytes as they arrive, any chunking."""
     flash: Path | None = None
     """Start from a copy of this flash image instead of a provisioned one, as a former life of the node left it."""
+    snapshot: NodeSnapshot | None = None
+    """Go on from there instead of booting. For nodes that CanSnapshot."""
     debugger_port: int | None = None
     """Where the node's debugger stub shall listen, on 127.0.0.1 only; None: it has none. For backends that can."""
     network: Any = None
@@ -192,6 +206,15 @@ class CanCutPower(Protocol):
 
     async def call_off_cut(self) -> int | None:
         """When the power went (run time); None when it has not, and then it does not any more."""
+        ...
+
+
+@runtime_checkable
+class CanSnapshot(Protocol):
+    """A node in virtual time whose whole state can be written down while time stands and nobody is at work."""
+
+    async def snapshot(self, directory: Path) -> NodeSnapshot:
+        """Write it to files in `directory`. NodeError says why it would not be the same node."""
         ...
 
 

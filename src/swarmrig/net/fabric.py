@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,7 +22,7 @@ from swarmrig.net.control import MAX_DESCRIPTORS, ControlError, MessageBuffer, e
 from swarmrig.net.devices import HOST
 from swarmrig.net.pcapng import PcapngReader
 from swarmrig.net.plan_file import dump_plan
-from swarmrig.proc import Process, Spawner
+from swarmrig.proc import Spawner
 
 SOCKET_BUFFER = 2 << 20
 """Bytes asked for per direction of a port: a tenth of a second at the highest rate that one loop can switch."""
@@ -47,13 +47,24 @@ _SO_SNDBUFFORCE = 32
 """From asm-generic/socket.h; the socket module has no name for it. Needs CAP_NET_ADMIN."""
 
 
+class NetworkProcess(Protocol):
+    """What is to be known of the process that a network runs in."""
+
+    pid: int
+    stderr_path: Path
+
+    async def wait(self) -> ExitStatus: ...
+
+    def last_words(self) -> str: ...
+
+
 class Fabric:
     """A running network. Made by `open_fabric`; implements api.LinkControl.
 
     Every method raises HostError, with the process's own last words, once the network process is gone.
     """
 
-    def __init__(self, plan: NetworkPlan, control: socket.socket, process: Process, directory: Path) -> None:
+    def __init__(self, plan: NetworkPlan, control: socket.socket, process: NetworkProcess, directory: Path) -> None:
         self.plan = plan
         self._directory = directory
         self._process = process
@@ -167,7 +178,7 @@ class Fabric:
         theirs: list[int] = []
         try:
             for device in devices:
-                near, far = _socket_pair(_SOCKET_KINDS[self.plan.device(device).port])
+                near, far = socket_pair(_SOCKET_KINDS[self.plan.device(device).port])
                 ours[device] = near
                 theirs.append(far)
             await self._request("attach", theirs, devices=devices)
@@ -337,7 +348,7 @@ def _prepare(module: str, plan: NetworkPlan, directory: Path) -> list[str]:
     return [sys.executable, "-P", "-m", module, str(_CONTROL_FD), str(plan_file), str(directory)]
 
 
-def _socket_pair(kind: socket.SocketKind) -> tuple[int, int]:
+def socket_pair(kind: socket.SocketKind) -> tuple[int, int]:
     """Two connected descriptors with room for bursts."""
     pair = socket.socketpair(socket.AF_UNIX, kind)
     for end in pair:

@@ -182,15 +182,20 @@ def serve(
     }
     engine = Engine(plan, captures={name: capture.record for name, capture in captures.items()})
     loop = make_loop(engine, captures)
+    controller(control, loop)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD, 20, 100)
+    live(loop)
+
+
+def live(loop: Any) -> None:
+    """Run a driver until its control socket is closed; then its captures are complete."""
     try:
-        controller(control, loop)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GARBAGE_THRESHOLD, 20, 100)
         loop.run()
     finally:
         loop.close()
-        for capture in captures.values():
+        for capture in loop.captures.values():
             capture.flush()
             capture.close()
 

@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from swarmrig.flash.copying import clone_or_copy
+
 
 class GrowingFile:
     """A write that fails (disk full) ends it: it is cut back to its last whole block, `failure` says why, and what
@@ -32,6 +34,18 @@ class GrowingFile:
                 os.ftruncate(self._fd, self._size)
             return
         self._size += len(block)
+
+    def go_on_in(self, path: Path) -> None:
+        """Grow on in a copy of the file, which stays as it is; OSError when it cannot be copied."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            clone_or_copy(self.path, fd)
+            os.lseek(fd, 0, os.SEEK_END)
+        except BaseException:
+            os.close(fd)
+            raise
+        self.close()
+        self.path, self._fd = path, fd
 
     def close(self) -> None:
         if self._fd >= 0:

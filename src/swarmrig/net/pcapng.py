@@ -94,6 +94,11 @@ class CaptureWriter:
         self._pending.clear()
         self._file.write(b"".join(blocks))
 
+    def go_on_in(self, directory: Path) -> None:
+        """Grow on in a copy, of the same name; the file so far stays as it is. OSError when that fails."""
+        self.flush()
+        self._file.go_on_in(directory / self.path.name)
+
     def close(self) -> None:
         self._file.close()
 

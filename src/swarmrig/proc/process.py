@@ -16,10 +16,10 @@ import anyio
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError, NodeError
 from swarmrig.proc.client import Client, RefusedError
+from swarmrig.proc.words import last_words
 
 T = TypeVar("T")
 
-TAIL_BYTES = 16384
 DYING_S = 0.25
 """How long a failed readiness probe waits for the process's death, which is the better explanation."""
 
@@ -65,15 +65,7 @@ class Process:
 
     def last_words(self, lines: int = 20) -> str:
         """The last lines that it wrote to stderr, printable, "" if none."""
-        try:
-            with self.stderr_path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - TAIL_BYTES))
-                text = file.read(TAIL_BYTES).decode(errors="replace")
-        except OSError:
-            return ""
-        kept = [_printable(line) for line in text.splitlines() if line.strip()]
-        return "\n".join(kept[-lines:])
+        return last_words(self.stderr_path, lines)
 
     def send_signal(self, number: signal.Signals, *, group: bool = False) -> None:
         """Signal the process, or its whole group; nothing happens when it has ended."""
@@ -168,9 +160,3 @@ async def _cancel(*futures: asyncio.Future[T] | asyncio.Future[ExitStatus]) -> N
     for future in futures:
         if not future.cancelled():
             future.exception()
-
-
-def _printable(line: str) -> str:
-    return "".join(
-        char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in line.rstrip()
-    )

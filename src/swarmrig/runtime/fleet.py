@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from swarmrig.api import LaunchContext, Node, NodePlan
+from swarmrig.api import LaunchContext, Node, NodePlan, NodeSnapshot
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.facts import NodeChange, NodeState
 from swarmrig.model.network import PortKind
@@ -30,7 +30,14 @@ class Fleet:
     """Running nodes by id. `ended` is set once no node runs any more, or one failed to start."""
 
     def __init__(
-        self, plan: RunPlan, directory: RunDirectory, fabric: Network, spawner: Any, clock: Clock, recorder: Recorder
+        self,
+        plan: RunPlan,
+        directory: RunDirectory,
+        fabric: Network,
+        spawner: Any,
+        clock: Clock,
+        recorder: Recorder,
+        snapshots: Mapping[str, NodeSnapshot],
     ) -> None:
         self._plan = plan
         self._directory = directory
@@ -38,6 +45,7 @@ class Fleet:
         self._spawner = spawner
         self._clock = clock
         self._recorder = recorder
+        self._snapshots = snapshots
         self._limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
         self._contexts: dict[str, LaunchContext] = {}
         self._may_exit = {str(check.spec.params.get("node")) for check in plan.checks if check.spec.name == "exit"}
@@ -127,6 +135,7 @@ class Fleet:
             spawner=self._spawner,
             now_ns=self._clock.now_ns,
             on_console=self._recorder.console,
+            snapshot=self._snapshots.get(node.id),
             network=self._fabric,
         )
 
@@ -178,10 +187,16 @@ def _touched_by(plan: RunPlan, attribute: str) -> set[str]:
 
 @asynccontextmanager
 async def launched(
-    plan: RunPlan, directory: RunDirectory, fabric: Network, spawner: Any, clock: Clock, recorder: Recorder
+    plan: RunPlan,
+    directory: RunDirectory,
+    fabric: Network,
+    spawner: Any,
+    clock: Clock,
+    recorder: Recorder,
+    snapshots: Mapping[str, NodeSnapshot] | None = None,
 ) -> AsyncIterator[Fleet]:
-    """Start all nodes; on leaving, all have ended."""
-    fleet = Fleet(plan, directory, fabric, spawner, clock, recorder)
+    """Start all nodes, those with a snapshot from there; on leaving, all have ended."""
+    fleet = Fleet(plan, directory, fabric, spawner, clock, recorder, snapshots or {})
     async with anyio.create_task_group() as tasks:
         for node in plan.nodes:
             tasks.start_soon(fleet.keep, node)

@@ -51,6 +51,11 @@ class LiveRun:
     statistics: Mapping[str, Any] = field(default_factory=dict)
     _end_reached: anyio.Event = field(default_factory=anyio.Event)
 
+    async def catch_up(self) -> None:
+        """Take in what was known before a run that does not begin at the beginning."""
+        await first_of(self.fleet.started, self.fleet.ended)
+        await self._collect()
+
     async def live(self) -> None:
         """Until the end, whatever that is."""
         async with anyio.create_task_group() as tasks:

@@ -36,6 +36,7 @@ from swarmrig.runtime.schedule import Schedule
 from swarmrig.runtime.tempo import EXACT
 from swarmrig.runtime.verdict import conclude
 from swarmrig.runtime.waiting import first_of
+from swarmrig.runtime.warm import WarmSwarm
 from swarmrig.runtime.wires import wires_of
 from swarmrig.scenario.resolved import dump_scenario
 from swarmrig.timebase.fabric import VirtualFabric
@@ -63,14 +64,14 @@ class FinishedRun:
     directory: Path
 
 
-async def run(plan: RunPlan, options: RunOptions | None = None) -> FinishedRun:
-    """Run a plan. Failures of nodes and checks are in the record; what the user must repair first
-    (an unwritable directory, a failed firmware build) is raised."""
+async def run(plan: RunPlan, options: RunOptions | None = None, origin: WarmSwarm | None = None) -> FinishedRun:
+    """Run a plan; from its beginning, or (to the same end) from where a warm swarm stands. Failures of nodes and checks
+    are in the record; what the user must repair first (an unwritable directory, a failed firmware build) is raised."""
     options = options or RunOptions()
     directory = create_run_directory(options.output_dir, plan.scenario.name, tuple(node.spec.id for node in plan.nodes))
     (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario), encoding="utf-8")
     try:
-        record = await _Conductor(plan, options, directory).conduct()
+        record = await _Conductor(plan, options, directory, origin).conduct()
         if record.faults:
             repeat = repeated(plan.scenario, record.faults)
             (directory.path / REPEAT_FILE).write_text(dump_scenario(repeat), encoding="utf-8")
@@ -86,8 +87,9 @@ async def run(plan: RunPlan, options: RunOptions | None = None) -> FinishedRun:
 class _Conductor:
     """The stages of one run."""
 
-    def __init__(self, plan: RunPlan, options: RunOptions, directory: RunDirectory) -> None:
+    def __init__(self, plan: RunPlan, options: RunOptions, directory: RunDirectory, origin: WarmSwarm | None) -> None:
         self._plan = plan
+        self._origin = origin
         self._options = options
         self._directory = directory
         self._interrupted = False
@@ -142,12 +144,14 @@ class _Conductor:
     async def _live(self, recorder: Recorder, judge: Judge, clock: Clock, log: EventLog, spawner: Spawner) -> Schedule:
         plan, net = self._plan, self._directory.net
         recorder.event("rig", "run.started", {"name": plan.scenario.name})
-        open_network = wires_of(plan.scenario).open
+        origin = self._origin
+        open_network = wires_of(plan.scenario).open if origin is None else origin.open_fork
         async with open_network(plan.network, directory=net, spawner=spawner, start_ns=clock.start_ns) as network:
             if isinstance(clock, VirtualClock):
                 assert isinstance(network, VirtualFabric)
                 clock.network = network
-            async with launched(plan, self._directory, network, spawner, clock, recorder) as fleet:
+            snapshots = {} if origin is None else origin.snapshots
+            async with launched(plan, self._directory, network, spawner, clock, recorder, snapshots) as fleet:
                 schedule = Schedule(plan, clock, network, fleet.nodes, recorder.observe)
                 judge.watch(schedule.observe)
                 live = LiveRun(
@@ -165,6 +169,8 @@ class _Conductor:
                     duration_ns=None if self._options.until_interrupted else plan.scenario.duration_ns,
                     time=plan.scenario.time,
                 )
+                if origin is not None:
+                    await live.catch_up()
                 await live.live()
                 self._run_ns = clock.now_ns()
                 self._interrupted = live.interrupted

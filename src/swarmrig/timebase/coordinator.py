@@ -132,6 +132,10 @@ class Coordinator:
         """Nobody passes this time until it is moved: where something is changed from outside, and the end."""
         self._barrier_ns = min(t_ns, self._end_ns)
 
+    def set_end(self, end_ns: int, quantum_ns: int) -> None:
+        """Time ends there."""
+        self._end_ns, self._quantum_ns = end_ns, quantum_ns
+
     def set_distances(self, distances: Distances) -> None:
         """The links have changed; only while `standing`, when nobody lives by the former ones."""
         self._distances = distances
@@ -149,6 +153,15 @@ class Coordinator:
         guest = self._guests[index]
         guest.running = True
         guest.base_ns = guest.now_ns
+
+    def lead(self, index: int, horizon_ns: int) -> None:
+        """A guest that does nothing before `horizon_ns`, nor is anything due for it there, runs to it unasked."""
+        guest = self._guests[index]
+        if guest.base_ns < horizon_ns:
+            raise ValueError(f"{guest.device} acts at {guest.base_ns} ns, before {horizon_ns} ns")
+        guest.running = True
+        guest.base_ns = guest.now_ns
+        guest.horizon_ns = horizon_ns
 
     def report(self, index: int, now_ns: int, deadline_ns: int | None, frames: Iterable[tuple[int, bytes]]) -> None:
         """A guest has stopped at `now_ns`; left alone it acts next at `deadline_ns` (None: only on input)."""

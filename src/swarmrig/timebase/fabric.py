@@ -92,9 +92,15 @@ class VirtualFabric(Fabric):
         await self._request("detach", device=device)
 
     async def whereabouts(self, device: str) -> Mapping[str, Any]:
-        """Where a guest was last seen: `t_ns`, `pc` (program counter), and whether its end was orderly (`parted`)."""
+        """Where a guest was last seen: `t_ns`, `pc` (program counter), whether its end was orderly (`parted`), and
+        when it acts next unless something reaches it (`deadline_ns`)."""
         answer: Mapping[str, Any] = await self._request("whereabouts", device=device)
         return answer
+
+    async def quiet_ns(self) -> int:
+        """How long from now on nothing happens anywhere, unless somebody does something; 0 while somebody is at work.
+        While time stands."""
+        return int(await self._request("quiet"))
 
     async def end_guests(self) -> None:
         """Have the emulators end in order; what they wrote is on disk then."""

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from swarmrig.net.link import Agenda
@@ -37,6 +38,33 @@ class Question:
     answer: Answer
 
 
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """How an emulator is brought to where another one stood, by the guest's own clock."""
+
+    now: int
+    """Where it stood."""
+    deadline: int | None
+    pc: int
+    stores: Sequence[tuple[int, int, bytes]]
+    """(time, address, data) of what is to be stored, soon after."""
+    until: int
+    """Before this it does nothing else."""
+
+    def begin(self) -> bytes:
+        """Its first grant."""
+        return protocol.grant(self.until, [protocol.memory_write(*store) for store in self.stores])
+
+    def difference(self, guest: Guest) -> str | None:
+        """What is not as it was, in words, once it has reported."""
+        if (guest.deadline, guest.pc) == (self.deadline, self.pc):
+            return None
+        return (
+            f"{guest.device} is not as it was: it acts next at {guest.deadline} ns, program counter {guest.pc:#x}, "
+            f"not at {self.deadline} ns, {self.pc:#x}"
+        )
+
+
 class Guest:
     """Times are network time, but for `now`: a guest that was switched on later has a clock of its own.
 
@@ -55,6 +83,10 @@ class Guest:
         """Its emulator is gone, and nobody has asked how that came."""
         self.pc = 0
         """Program counter where it was last seen."""
+        self.deadline: int | None = None
+        """When it acts next unless something reaches it, by its own clock; None: only then."""
+        self.restoring: Restoring | None = None
+        """Its emulator is another one now, which begins where the former one stood."""
         self.lines: list[tuple[int, str]] = []
         self.waiting_bytes = 0
         self._on_line = on_line
@@ -82,12 +114,28 @@ class Guest:
     def connect(self, fd: int, t_ns: int) -> None:
         """A life begins at `t_ns`: an emulator has the other end of the socket, which now belongs to us."""
         self._clear()
-        self.socket = socket.socket(fileno=fd)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_DEADLINE)
+        self._own(fd)
         self.alive = True
         self.unreported = False
         self.offset_ns = t_ns
         self.inputs.begin(t_ns)
+
+    def part(self, directory: Path) -> None:
+        """This is a copy of the process that the guest was connected to, and has nothing to do with its emulator; what
+        it is given from now on is recorded in `directory`. OSError when that fails."""
+        self.socket.close()
+        self.inputs.go_on_in(directory)
+        self.greeted = False
+        self.decoder = Decoder()
+
+    def restore(self, fd: int, restoring: Restoring) -> None:
+        """An emulator at the other end of the socket goes on where the former one stood."""
+        self._own(fd)
+        self.restoring = restoring
+
+    def _own(self, fd: int) -> None:
+        self.socket = socket.socket(fileno=fd)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_DEADLINE)
 
     @property
     def seen_ns(self) -> int:
@@ -149,6 +197,7 @@ class Guest:
     def hear(self, report: Report) -> list[tuple[int, bytes]]:
         """Take in console and answers; returns the frames."""
         self.now, self.pc, self.halted = report.now, report.pc, False
+        self.deadline = None if report.deadline >= protocol.NEVER else report.deadline
         for t_ns, line in self._joiner.feed(report.console):
             self._add_line(t_ns + self.offset_ns, line)
         for reply in report.replies:

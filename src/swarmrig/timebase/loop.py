@@ -23,7 +23,7 @@ from swarmrig.timebase import protocol
 from swarmrig.timebase.commands import Make
 from swarmrig.timebase.coordinator import NEVER, Coordinator
 from swarmrig.timebase.distance import Distances, least_latencies, links_as_they_are
-from swarmrig.timebase.guest import Answer, Guest, Question
+from swarmrig.timebase.guest import Answer, Guest, Question, Restoring
 from swarmrig.timebase.lookout import Lookout
 from swarmrig.timebase.patience import STEP_S, Patience
 from swarmrig.timebase.protocol import Gone, Hello, Message, Report, Stopped
@@ -36,6 +36,8 @@ GRAIN_NS = 16
 """Length of an instruction: -icount shift=4."""
 CONSOLE_LIMIT = 1 << 20
 """Console bytes of a guest that may wait for the rig; beyond, virtual time stands until it has taken them."""
+UNKNOWN = 1 << 30
+"""How many will wait for a time is not known before `go`."""
 
 Frames = Sequence[tuple[int, bytes]]
 
@@ -62,6 +64,7 @@ class VirtualLoop:
         self._latencies = least_latencies(engine)
         self._messages = 0
         self._in_order: tuple[Guest, ...] = ()
+        self._on_restored: list[Callable[[bool], None]] = []
         self._flooded = False
 
     def close(self) -> None:
@@ -108,10 +111,12 @@ class VirtualLoop:
         guest.unreported = False
 
     def whereabouts(self, device: str) -> dict[str, Any]:
-        """Where a guest was last seen: `t_ns`, `pc`; whether it said that it ends, or was told to (`parted`)."""
+        """Where a guest was last seen: `t_ns`, `pc`; whether it said that it ends, or was told to (`parted`); when it
+        acts next unless something reaches it (`deadline_ns`)."""
         guest = self._guest(device)
         guest.unreported = False
-        return {"t_ns": guest.seen_ns, "pc": guest.pc, "parted": guest.parted}
+        deadline_ns = None if guest.deadline is None else guest.deadline + guest.offset_ns
+        return {"t_ns": guest.seen_ns, "pc": guest.pc, "parted": guest.parted, "deadline_ns": deadline_ns}
 
     def end_guests(self) -> None:
         """Have every guest's emulator end in order."""
@@ -129,6 +134,9 @@ class VirtualLoop:
         """Let time run up to `end_ns` once `waiters` stops are known and every guest has greeted."""
         self._stops.expect(waiters, end_ns)
         self._patience.limit_s = stepping.patience_s
+        if self._coordinator is not None:  # of a fork
+            self._coordinator.set_end(end_ns, stepping.quantum_ns)
+            return
         self._in_order = tuple(self.guests.values())
         inboxes = [(guest.device, guest.inbox) for guest in self._in_order]
         distances = Distances(links_as_they_are(self.engine), list(self.guests))
@@ -207,6 +215,61 @@ class VirtualLoop:
         if latencies != self._latencies and self._coordinator is not None:
             self._latencies = latencies
             self._coordinator.set_distances(Distances(links_as_they_are(self.engine), list(self.guests)))
+
+    # --- forks -------------------------------------------------------------------------------------------------
+
+    def quiet_ns(self) -> int:
+        """How long from now on nothing happens anywhere, if nobody does anything; 0 while somebody is at work."""
+        coordinator = self._coordinator
+        if coordinator is None or not coordinator.arrived or self.failure is not None:
+            return 0
+        return coordinator.floor_ns - self.now_ns()
+
+    def prepare_parting(self) -> None:
+        """Write everything to files, so that nobody writes it twice. ValueError when somebody is at work."""
+        if self.quiet_ns() <= 0:
+            raise ValueError("somebody is at work")
+        self.flush()
+        for guest in self.guests.values():
+            guest.inputs.flush()
+
+    def part(self, directory: Path) -> None:
+        """This process is a copy of the one that the loop was made in, which goes on. Let go of all that is the
+        other's, and write on in copies of its files. OSError when that fails."""
+        self._epoll.close()
+        self._epoll = select.epoll()
+        self._by_fd, self._others = {}, {}
+        self._stops, self._patience = Stops(), Patience()
+        self._stops.expect(UNKNOWN, self.now_ns())
+        for capture in self.captures.values():
+            capture.go_on_in(directory)
+        for guest in self.guests.values():
+            guest.part(directory)
+
+    def restore(self, device: str, fd: int, stores: Sequence[tuple[int, int, bytes]], within_ns: int) -> None:
+        """In a fork, connect an emulator that begins where a guest stood. It is given what is to be stored, (after so
+        many nanoseconds, address, data), and lives on by `within_ns`, in which nothing happens (see `quiet_ns`)."""
+        guest, coordinator = self._guest(device), self._coordinator
+        assert coordinator is not None
+        now = guest.now
+        timed = [(now + delay_ns, address, data) for delay_ns, address, data in stores]
+        coordinator.lead(guest.index, guest.seen_ns + within_ns)
+        guest.restore(fd, Restoring(now, guest.deadline, guest.pc, timed, now + within_ns))
+        self._by_fd[fd] = guest
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def restored(self, done: Callable[[bool], None]) -> None:
+        """Say whether all is as it was, once all emulators of a fork are where the guests stood."""
+        if any(guest.restoring is not None for guest in self.guests.values()):
+            self._on_restored.append(done)
+        else:
+            done(self.failure is None and all(guest.alive for guest in self.guests.values()))
+
+    def _is_restored(self, guest: Guest) -> None:
+        guest.restoring = None
+        waiting, self._on_restored = self._on_restored, []
+        for done in waiting:
+            self.restored(done)
 
     # --- what guests are asked ---------------------------------------------------------------------------------
 
@@ -372,17 +435,29 @@ class VirtualLoop:
 
     def _greet(self, guest: Guest, hello: Hello) -> None:
         guest.greeted = True
+        if guest.restoring is not None:
+            self._greet_restored(guest, guest.restoring, hello)
+            return
         if hello.grain_ns > GRAIN_NS:
             self._fail(f"{guest.device}: an instruction takes {hello.grain_ns} ns, more than {GRAIN_NS}")
         guest.send(protocol.WELCOME)
         if self._coordinator is not None:
             self._report(guest, guest.offset_ns, guest.offset_ns, ())
 
+    def _greet_restored(self, guest: Guest, restoring: Restoring, hello: Hello) -> None:
+        if hello.now != restoring.now:
+            self._fail(f"{guest.device} goes on at {hello.now} ns, not at {restoring.now} ns, where it stood")
+        guest.send(protocol.WELCOME + restoring.begin())
+
     def _hear(self, guest: Guest, report: Report) -> None:
         frames = guest.hear(report)
         self._flooded = self._flooded or guest.waiting_bytes > CONSOLE_LIMIT
         if report.violated:
             self._fail(f"{guest.device} was {report.overshoot} ns past a boundary at {guest.seen_ns} ns")
+        if guest.restoring is not None and report.expects_answer:
+            if difference := guest.restoring.difference(guest):
+                self._fail(difference)
+            self._is_restored(guest)
         assert self._coordinator is not None
         if not report.expects_answer:
             self._coordinator.transmit(guest.index, frames)
@@ -400,6 +475,7 @@ class VirtualLoop:
         self._epoll.unregister(guest.socket.fileno())
         del self._by_fd[guest.socket.fileno()]
         guest.disconnect(ABSENT)
+        self._is_restored(guest)
         if self._coordinator is not None and self._questions is not None:
             self._coordinator.remove(guest.index)
             self._questions.has_gone(guest)

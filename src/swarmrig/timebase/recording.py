@@ -56,20 +56,26 @@ class InputLog:
         for command in commands:
             self._waiting += command
         if len(self._waiting) > _BUFFER:
-            self._flush()
+            self.flush()
 
     def end(self, guest_ns: int) -> None:
         """The life is over; what it was given for later than this, it did not live to see."""
         if self._alive:
             self._alive = False
             self._waiting += _RECORD.pack(guest_ns, 0, END, 0, 0, 0)
-            self._flush()
+            self.flush()
+
+    def go_on_in(self, directory: Path) -> None:
+        """Write on in a copy, of the same name; the file so far stays as it is. OSError when that fails."""
+        self.flush()
+        self._file.go_on_in(directory / self._file.path.name)
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._file.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write all so far; never raises."""
         self._file.write(bytes(self._waiting))
         self._waiting.clear()
 

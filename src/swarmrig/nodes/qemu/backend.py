@@ -34,6 +34,7 @@ from swarmrig.nodes.qemu.power_cut import WithPowerCut
 from swarmrig.nodes.qemu.provenance import provenance
 from swarmrig.nodes.qemu.provisioning import differences, provision
 from swarmrig.nodes.qemu.setup import Setup, check_loadable, resolve
+from swarmrig.nodes.qemu.snapshot import WithSnapshot
 from swarmrig.nodes.qemu.virtual import Lockstep
 
 EMULATOR_OVERHEAD = 24 * MIB
@@ -131,6 +132,8 @@ def _capabilities(setup: Setup, forward: str | None, lockstep: Lockstep | None) 
         names.add("HasMemory")
     if setup.machine.storage is not Storage.NONE:
         names.add("HasFlash")
+    if lockstep is not None:
+        names.add("CanSnapshot")
     if lockstep is not None and flash_base(setup) is not None:
         names.add("CanCutPower")
     if setup.architecture in (NMI_ARCHITECTURES if lockstep is None else virtual.NMI_ARCHITECTURES):
@@ -145,6 +148,7 @@ def _node(setup: Setup, plan: NodePlan, context: LaunchContext) -> EmulatorNode:
             "HasFlash": WithFlash,
             "HasNmi": WithLockstepNmi,
             "CanCutPower": WithPowerCut,
+            "CanSnapshot": WithSnapshot,
         }
         return _able(LockstepNode, more, plan)(plan, context)
     more = {"HasFlash": WithFlash, "HasMemory": WithMemory, "HasNmi": WithNmi, "CanPowerCycle": WithPower}

@@ -25,6 +25,8 @@ MONITOR_FD = 4
 MEMORY_FD = 5
 NETWORK_FD = 6
 """The port; in virtual time, the channel of the lockstep plugin."""
+STATE_FD = 7
+"""The file with the state of the machine to begin with."""
 
 
 def command_template(setup: Setup, forward: str | None = None, lockstep: Lockstep | None = None) -> tuple[str, ...]:
@@ -63,6 +65,12 @@ def fill_in(template: tuple[str, ...], *, mac: str, flash: Path, efuse: Path) ->
 def debugger_stub(port: int) -> list[str]:
     """Further words, for a stub of gdb's protocol that this machine alone can reach."""
     return ["-gdb", f"tcp:127.0.0.1:{port}"]
+
+
+def go_on_from_state() -> list[str]:
+    """Further words, to begin with the state of a machine that is read from STATE_FD; without the frames by which QEMU
+    tells switches after a migration where the guest is."""
+    return ["-incoming", f"fd:{STATE_FD}", "-global", "migration.announce-rounds=0"]
 
 
 def plain(text: str) -> str:
@@ -178,6 +186,8 @@ def _clock(setup: Setup, lockstep: Lockstep) -> Iterator[str]:
     """
     yield from ("-icount", f"shift={ICOUNT_SHIFT},sleep=off", "-rtc", f"base={EPOCH},clock=vm")
     yield from ("-seed", str(lockstep.seed))
+    # A state that is saved while the machine is held does not say so: who loads it goes on at once.
+    yield from ("-global", "migration.store-global-state=off")
     netdev = None if setup.nic is None else "net"
     plugin = plugin_option(lockstep.library, NETWORK_FD, netdev=netdev, console="console")
     yield from ("-plugin", plain(plugin))

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from swarmrig.api.nodes import LaunchContext, NodePlan
 from swarmrig.errors import HostError
 from swarmrig.nodes.console import Console, open_console
-from swarmrig.nodes.qemu.command import CONSOLE_FD, MEMORY_FD, MONITOR_FD, NETWORK_FD, debugger_stub, fill_in
+from swarmrig.nodes.qemu.command import (
+    CONSOLE_FD,
+    MEMORY_FD,
+    MONITOR_FD,
+    NETWORK_FD,
+    STATE_FD,
+    debugger_stub,
+    fill_in,
+    go_on_from_state,
+)
 from swarmrig.nodes.qemu.machines import MIB
 from swarmrig.nodes.qemu.memory import GuestMemory
 from swarmrig.nodes.qemu.monitor import Monitor, greeted, open_monitor
@@ -83,12 +92,15 @@ async def in_virtual_time(plan: NodePlan, context: LaunchContext, port_fd: int |
     with _Descriptor(port_fd) as port, ExitStack() as stack:
         command = _prepared(plan.command, context)
         lines = _Lines.open(stack, MONITOR_FD)
+        state = {}
+        if context.snapshot is not None:
+            state = {STATE_FD: stack.enter_context(context.snapshot.state.open("rb")).fileno()}
         async with (
             open_monitor(plan.spec.id, lines.ours[MONITOR_FD]) as monitor,
             context.spawner.process(
                 command,
                 name=plan.spec.id,
-                fds={**lines.childs, **port.for_child(NETWORK_FD)},
+                fds={**lines.childs, **port.for_child(NETWORK_FD), **state},
                 stderr=context.directory / "stderr.log",
                 polite=_end_of_channel,
                 stop=STOP_IN_VIRTUAL_TIME,
@@ -108,6 +120,8 @@ def _prepared(template: tuple[str, ...], context: LaunchContext) -> list[str]:
     """The command to execute, written down."""
     directory = context.directory
     command = fill_in(template, mac=context.device.mac, flash=flash_path(directory), efuse=efuse_path(directory))
+    if context.snapshot is not None:
+        command += go_on_from_state()
     if context.debugger_port is not None:
         command += debugger_stub(context.debugger_port)
     _write_argv(context, command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -28,7 +29,8 @@ class LockstepNode(WithPower):
     """Where the guest was last seen, once it has ended."""
 
     def _starting(self, port_fd: int | None) -> AbstractAsyncContextManager[Emulator]:
-        return in_virtual_time(self.plan, self._context, port_fd)
+        context = self._context if self._lives == 1 else replace(self._context, snapshot=None)
+        return in_virtual_time(self.plan, context, port_fd)
 
     async def _begin(self, port_fd: int | None) -> None:
         self._lives += 1

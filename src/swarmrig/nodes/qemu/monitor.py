@@ -45,6 +45,14 @@ class Monitor:
                 self._node, f"the emulator cannot be asked to {command!r}: {error or 'it is gone'}"
             ) from error
 
+    async def pass_descriptor(self, name: str, fd: int) -> None:
+        """Give the emulator a copy of a file descriptor, by which other commands know it as `name`."""
+        with anyio.fail_after(DEADLINE_S):
+            async with self._turn:
+                client = await self._connected()
+                client.send_fd_scm(fd)
+        await self.execute("getfd", fdname=name)
+
     async def close(self) -> None:
         """Let go of the connection; how it ended does not matter."""
         if self._client is None:

@@ -37,8 +37,9 @@ def provision(setup: Setup, plan: NodePlan, context: LaunchContext) -> None:
     if storage is Storage.NONE:
         return
     destination = flash_path(context.directory)
-    if context.flash is not None:
-        copy_image(context.flash, destination)
+    begin_with = context.flash if context.snapshot is None else context.snapshot.flash
+    if begin_with is not None:
+        copy_image(begin_with, destination)
         return
     firmware = setup.spec.firmware
     try:
