@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,9 @@ class Engine:
         name, _, value = label.partition("=")
         return [one for one in everything if name in one["Labels"] and value in ("", one["Labels"][name])]
 
-    def inspect(self, node: str) -> dict[str, Any]:
-        """The one container of a node of this test's own name."""
-        found = self.containers(f"swarmrig.node={node}")
+    def inspect(self, run_id: str) -> dict[str, Any]:
+        """The one container of the run."""
+        found = self.containers(f"swarmrig.run={run_id}")
         assert len(found) == 1, found
         answer: dict[str, Any] = self.ask("GET", f"/containers/{found[0]['Id']}/json")
         return answer
@@ -198,20 +199,16 @@ def start_engine(directory: Path | None = None) -> Engine:
 def stop_engine(engine: Engine) -> None:
     """With everything that it has started."""
     below = probe.descendants(engine.pid)
-    try:
+    with suppress(ProcessLookupError):
         os.kill(engine.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        pass
     end = time.monotonic() + 15.0
     while probe.is_running(engine.pid) and time.monotonic() < end:
         time.sleep(0.02)
     for pid in (engine.pid, *below):
         probe.kill(pid)
     for pid in (engine.pid, *below):
-        try:
+        with suppress(ChildProcessError):
             os.waitpid(pid, 0)
-        except ChildProcessError:
-            pass
     directory = engine.socket.parent
     with open("/proc/self/mounts") as mounts:
         places = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{directory}/")]
