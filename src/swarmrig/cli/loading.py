@@ -11,8 +11,8 @@ from swarmrig.plugins import Registry
 _BOOTLOADER, _PARTITION_TABLE, _APP = 0x0, 0x8000, 0x20000
 
 
-def load(choice: Choice, registry: Registry) -> Scenario:
-    """Load and check what was chosen. Raises ScenarioError with all problems at once."""
+def load(choice: Choice, registry: Registry, faults: Path | None = None) -> Scenario:
+    """Load and check what was chosen; `faults` names a file with others. ScenarioError has all problems at once."""
     from swarmrig.scenario.baseline import Baseline
     from swarmrig.scenario.load import load_scenario
 
@@ -28,6 +28,7 @@ def load(choice: Choice, registry: Registry) -> Scenario:
         flash_parts=_flash_parts(choice),
         qemu_path=choice.qemu_path,
         baseline=Baseline(choice.baseline, dict(choice.tolerances)) if choice.baseline is not None else None,
+        faults=faults,
     )
 
 

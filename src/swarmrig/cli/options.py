@@ -16,7 +16,7 @@ from swarmrig.model.units import parse_duration_ns
 Command = Callable[..., Any]
 
 
-def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+def duration_of(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
     """Nanoseconds of `30`, `1.5s`, `2m`."""
     if value is None:
         return None
@@ -97,7 +97,7 @@ def scenario_argument(command: Command) -> Command:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 duration_option = option(
-    "--duration", "duration_ns", metavar="TIME", callback=_duration, help="Run time: 30s, 2m. Default: the file's."
+    "--duration", "duration_ns", metavar="TIME", callback=duration_of, help="Run time: 30s, 2m. Default: the file's."
 )
 
 _SCENARIO_OPTIONS = (
@@ -164,7 +164,7 @@ _RUN_OPTIONS = (
         "--hang-timeout",
         "hang_timeout_ns",
         metavar="TIME",
-        callback=_duration,
+        callback=duration_of,
         default="30s",
         show_default=True,
         help="In virtual time: how long an emulator may give no sign of life, by this machine's clock.",
@@ -173,7 +173,7 @@ _RUN_OPTIONS = (
         "--quantum",
         "quantum_ns",
         metavar="TIME",
-        callback=_duration,
+        callback=duration_of,
         default="1s",
         show_default=True,
         help="In virtual time: the longest that a busy emulator lives between two reports. No result depends on it.",

@@ -51,11 +51,6 @@ class LiveRun:
     statistics: Mapping[str, Any] = field(default_factory=dict)
     _end_reached: anyio.Event = field(default_factory=anyio.Event)
 
-    async def catch_up(self) -> None:
-        """Take in what was known before a run that does not begin at the beginning."""
-        await first_of(self.fleet.started, self.fleet.ended)
-        await self._collect()
-
     async def live(self) -> None:
         """Until the end, whatever that is."""
         async with anyio.create_task_group() as tasks:
@@ -72,7 +67,7 @@ class LiveRun:
             while True:
                 with anyio.move_on_after(TICK_S):
                     await first_of(self.interrupt, self.fleet.ended, self._end_reached)
-                await self._collect()
+                await self.collect()
                 snapshot = self.recorder.snapshot(self.duration_ns)
                 self.observer.progress(snapshot)
                 if self._over(snapshot):
@@ -89,12 +84,13 @@ class LiveRun:
 
     async def collect_rest(self) -> None:
         """Everything that became known since, and what Python nodes say at last; the network still answers."""
-        await self._collect()
+        await self.collect()
         now_ns = self.clock.now_ns()
         for node, report in self.statistics.get("nodes", {}).items():
             self.recorder.observe(NodeReport(now_ns, node, report))
 
-    async def _collect(self) -> None:
+    async def collect(self) -> None:
+        """Take in what has become known."""
         try:
             self.statistics = await self.network.statistics()
         except HostError:  # its death is reported by who waits for it

@@ -170,7 +170,9 @@ class _Conductor:
                     time=plan.scenario.time,
                 )
                 if origin is not None:
-                    await live.catch_up()
+                    await first_of(fleet.started, fleet.ended)
+                    await origin.forked(network)
+                    await live.collect()
                 await live.live()
                 self._run_ns = clock.now_ns()
                 self._interrupted = live.interrupted

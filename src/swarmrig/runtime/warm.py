@@ -16,10 +16,12 @@ from swarmrig.errors import NodeError, SwarmrigError
 from swarmrig.model.network import NetworkPlan, PortKind
 from swarmrig.model.scenario import TimeMode
 from swarmrig.model.units import format_duration
+from swarmrig.net.modes import Network
 from swarmrig.proc import RunScope, Spawner, open_spawner
 from swarmrig.runtime.clock import VirtualClock, Waiter
 from swarmrig.runtime.directory import RunDirectory
 from swarmrig.runtime.events import open_event_log
+from swarmrig.runtime.firmware import build_firmware
 from swarmrig.runtime.fleet import Fleet, launched
 from swarmrig.runtime.judge import Judge
 from swarmrig.runtime.observer import Unobserved
@@ -50,12 +52,12 @@ class WarmSwarm:
     at_ns: int
     wall_s: float
     """What it took to get there."""
-    snapshot_s: float
     network: VirtualFabric
     snapshots: Mapping[str, NodeSnapshot]
     _told: Mapping[str, list[tuple[int, str]]]
     fork_s: list[float] = field(default_factory=list)
     """What forks took, up to where they went on."""
+    _opened_s: float = 0.0
 
     def open_fork(
         self,
@@ -66,24 +68,39 @@ class WarmSwarm:
         start_ns: int,  # noqa: ARG002
     ) -> AbstractAsyncContextManager[ForkedFabric]:
         """In place of a network that begins at the beginning."""
+        self._opened_s = time.monotonic()
         assert plan == self.network.plan
         stores = {node: snapshot.stores for node, snapshot in self.snapshots.items()}
         return open_fork(self.network, directory=directory, stores=stores, told=self._told)
 
+    async def forked(self, network: Network) -> None:
+        """Return when all nodes of a fork are where those of this swarm stand."""
+        assert isinstance(network, ForkedFabric)
+        if await network.restored():
+            self.fork_s.append(time.monotonic() - self._opened_s)
+
 
 @asynccontextmanager
 async def warmed_up(
-    plan: RunPlan, directory: RunDirectory, until_ns: int, *, stepping: Stepping, interrupt: anyio.Event
+    plan: RunPlan,
+    directory: RunDirectory,
+    until_ns: int,
+    *,
+    stepping: Stepping,
+    interrupt: anyio.Event,
+    skip_build: bool = False,
 ) -> AsyncIterator[WarmSwarm]:
     """Bring a swarm, without faults and checks, to a moment shortly before `until_ns` at which nobody is at work.
 
     NotForkableError when there is none, or when a node's state cannot be kept.
     """
     refuse_unforkable(plan)
+    refused: NotForkableError | None = None
     begun_s = time.monotonic()
     scope = RunScope(directory.path, directory.id)
     with open_event_log(directory.path) as log:
         async with open_spawner(scope) as spawner:
+            await build_firmware(plan.scenario, spawner, skip=skip_build)
             clock = VirtualClock()
             recorder = Recorder(plan, Judge(plan), log, clock, Unobserved())
             opening = wires_of(plan.scenario).open(plan.network, directory=directory.net, spawner=spawner, start_ns=0)
@@ -94,12 +111,17 @@ async def warmed_up(
                 try:
                     at_ns = await way.go(clock.waiter(), until_ns, stepping)
                     wall_s = time.monotonic() - begun_s
-                    snapshots = await _snapshots(fleet, directory.path)
-                    yield WarmSwarm(at_ns, wall_s, time.monotonic() - begun_s - wall_s, network, snapshots, way.told)
+                    warm = WarmSwarm(at_ns, wall_s, network, await _snapshots(fleet, directory.path), way.told)
+                except NotForkableError as error:
+                    refused = error  # raised here, it would leave task groups as part of an exception group
+                else:
+                    yield warm
                 finally:
                     fleet.release()
                     with anyio.CancelScope(shield=True):
                         await network.end_guests()
+    if refused is not None:
+        raise refused
 
 
 def refuse_unforkable(plan: RunPlan) -> None:

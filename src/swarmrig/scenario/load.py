@@ -17,7 +17,7 @@ from swarmrig.scenario.located import parse, read_text
 from swarmrig.scenario.overrides import apply_overrides
 from swarmrig.scenario.presets import find_preset, preset_names, preset_text
 from swarmrig.scenario.problems import Mark, Problems, suggest
-from swarmrig.scenario.tree import Scalar, Table, describe, is_null
+from swarmrig.scenario.tree import Items, Scalar, Table, describe, is_null
 
 _SUFFIXES = (".yml", ".yaml")
 
@@ -35,12 +35,14 @@ def load_scenario(
     flash_parts: Mapping[int, Path] | None = None,
     qemu_path: Path | None = None,
     baseline: Baseline | None = None,
+    faults: Path | None = None,
 ) -> Scenario:
     """The scenario of a file (a path with a separator or the suffix .yml/.yaml) or of a preset.
 
     `overrides` are (path, value) pairs, applied before anything is checked. `seed`, `duration_ns` and `time` replace
     the file's; `machine`, `flash_base`, `flash_parts` (offset -> file) and `qemu_path` hold for every QEMU node.
-    `baseline` is a former run that this one is compared with.
+    `baseline` is a former run that this one is compared with. `faults` names a file with a list of faults, in place of
+    the scenario's own.
     Raises ScenarioError with every problem, each with its place.
     """
     file, text, directory, default_name = _source(name_or_path)
@@ -56,6 +58,7 @@ def load_scenario(
         time=time,
         forced=forced,
         baseline=baseline,
+        faults=faults,
     )
 
 
@@ -70,12 +73,14 @@ def load_text(
     time: TimeMode | None = None,
     forced: Forced | None = None,
     baseline: Baseline | None = None,
+    faults: Path | None = None,
 ) -> Scenario:
     """The scenario of a text, as `load_scenario` does it."""
     problems = Problems()
     tree = _read_table(text, origin.file, problems)
     tree = apply_overrides(tree, overrides, problems)
     tree, dialect = _to_native(tree, problems)
+    tree = tree if faults is None else _with_faults(tree, faults, problems)
     tree = with_baseline(_with_options(tree, seed, duration_ns, time), baseline)
     origin = Origin(origin.file, origin.directory, origin.default_name, dialect)
     return build_scenario(tree, origin, registry, problems, forced)
@@ -90,6 +95,20 @@ def _read_table(text: str, file: str, problems: Problems) -> Table:
     if tree is None or is_null(tree):
         raise ScenarioError([Mark(file).problem("is empty", "a scenario begins with `swarmrig: 1` and has `nodes:`")])
     raise ScenarioError([tree.mark.problem(f"expected a mapping with `swarmrig: 1`, seen {describe(tree)}")])
+
+
+def _with_faults(tree: Table, path: Path, problems: Problems) -> Table:
+    """With the list of another file, or what that has as `faults`."""
+    name = str(path)
+    found = parse(read_text(path, name), name, problems)
+    if isinstance(found, Table):
+        found = found.get("faults")
+    if not isinstance(found, Items):
+        seen = "nothing" if found is None else describe(found)
+        problems.add(Mark(name), f"expected a list of faults, seen {seen}", "as under `faults:` of a scenario")
+        problems.raise_any()
+        return tree
+    return tree.with_value("faults", found, found.mark)
 
 
 def _to_native(tree: Table, problems: Problems) -> tuple[Table, str]:
