@@ -76,9 +76,7 @@ def link_between(plan: NetworkPlan, a: str, b: str) -> str:
 
 def links_of_site(plan: NetworkPlan, node: str) -> list[LinkPlan]:
     """The links that lead away from where a node is: not the wire between it and the forwarder at its own site."""
-    return [
-        link for link in plan.links if not link.access and node in (site_of(plan, link.a), site_of(plan, link.b))
-    ]
+    return [link for link in plan.links if not link.access and node in (site_of(plan, link.a), site_of(plan, link.b))]
 
 
 def _ordered(plan: NetworkPlan, link: str) -> tuple[str, str]:
