@@ -76,6 +76,23 @@ class Engine:
         answer: dict[str, Any] = self.ask("GET", f"/containers/{found[0]['Id']}/json")
         return answer
 
+    def crash(self) -> None:
+        """Die without warning. What runs in its containers lives on, as it does with any engine."""
+        self.end_processes(but="containerd-shim")
+
+    def end_processes(self, but: str | None = None) -> None:
+        """SIGKILL those that were started for it, by their command lines."""
+        commands = {pid: probe.command(pid) for pid in probe.all_pids()}
+        pids = [pid for pid, command in commands.items() if str(self.socket.parent) in command]
+        for pid in pids:
+            if but is None or but not in commands[pid]:
+                below = [] if but else probe.descendants(pid)
+                for each in (pid, *below):
+                    probe.kill(each)
+        for pid in {self.pid, *([] if but else pids)}:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
 
 @pytest.fixture(scope="session")
 def shared_engine(places: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
@@ -168,6 +185,7 @@ def start_engine(directory: Path | None = None) -> Engine:
     sockets there."""
     directory = directory or Path(tempfile.mkdtemp(prefix="sre", dir="/tmp"))
     path = directory / "sock"
+    (directory / "pid").unlink(missing_ok=True)
     options = {"data-root": directory / "data", "exec-root": directory / "exec", "pidfile": directory / "pid",
                "host": f"unix://{path}", "storage-driver": "vfs"}  # fmt: skip
     switches = ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
@@ -197,19 +215,14 @@ def start_engine(directory: Path | None = None) -> Engine:
 
 
 def stop_engine(engine: Engine) -> None:
-    """With everything that it has started."""
-    below = probe.descendants(engine.pid)
+    """With everything that it has started, also what an engine before it has."""
     with suppress(ProcessLookupError):
         os.kill(engine.pid, signal.SIGTERM)
     end = time.monotonic() + 15.0
     while probe.is_running(engine.pid) and time.monotonic() < end:
         time.sleep(0.02)
-    for pid in (engine.pid, *below):
-        probe.kill(pid)
-    for pid in (engine.pid, *below):
-        with suppress(ChildProcessError):
-            os.waitpid(pid, 0)
     directory = engine.socket.parent
+    engine.end_processes()
     with open("/proc/self/mounts") as mounts:
         places = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{directory}/")]
     for place in reversed(places):
