@@ -83,13 +83,15 @@ class Engine:
     def end_processes(self, but: str | None = None) -> None:
         """SIGKILL those that were started for it, by their command lines."""
         commands = {pid: probe.command(pid) for pid in probe.all_pids()}
-        pids = [pid for pid, command in commands.items() if str(self.socket.parent) in command]
+        pids = [
+            pid
+            for pid, command in commands.items()
+            if str(self.socket.parent) in command and (but is None or but not in command)
+        ]
         for pid in pids:
-            if but is None or but not in commands[pid]:
-                below = [] if but else probe.descendants(pid)
-                for each in (pid, *below):
-                    probe.kill(each)
-        for pid in {self.pid, *([] if but else pids)}:
+            for each in (pid, *(probe.descendants(pid) if but is None else ())):
+                probe.kill(each)
+        for pid in (self.pid, *pids):  # once it is gone, what it had started is this process's
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
 

@@ -141,7 +141,9 @@ async def test_an_engine_that_dies_fails_the_run_and_leaves_no_process(
     text = "\n".join(map(str, done[0].record.failures))
     assert "the container engine at" in text and "does not answer" in text
     assert "containers labelled swarmrig.run=" in text  # they are still in its books
-    assert not probe.is_running(pids[0])
+    with anyio.fail_after(5):  # killed, but a container's first process takes all others with it
+        while probe.is_running(pids[0]):
+            await anyio.sleep(0.02)
     report = clean()
     assert not report.ok
     own_engine()

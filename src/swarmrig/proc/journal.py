@@ -39,10 +39,6 @@ class Journal:
         """Containers, labelled `swarmrig.run=<run id>`, of the engine behind this socket."""
         self._append({"t": "containers", "engine": str(engine.absolute())})
 
-    def container_process(self, engine: Path, pid: int, start: int) -> None:
-        """The first process of such a container: it is killed when its engine cannot be asked to."""
-        self._append({"t": "container", "engine": str(engine.absolute()), "pid": pid, "start": start})
-
     def _append(self, record: dict[str, Any]) -> None:
         line = json.dumps(record).encode() + b"\n"
         try:

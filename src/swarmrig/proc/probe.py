@@ -24,6 +24,8 @@ else:
 
     Stat = namedtuple("Stat", "state parent group session start")
 
+TAG = "SWARMRIG_RUN"
+"""Environment variable that every process of a run carries; its value is the run id."""
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
 

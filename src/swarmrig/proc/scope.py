@@ -8,10 +8,9 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swarmrig.proc import sweep
+from swarmrig.proc import probe, sweep
 
-TAG = "SWARMRIG_RUN"
-"""Environment variable that every process of a run carries; its value is the run id."""
+TAG = probe.TAG
 
 _RUN_ID = re.compile(r"[0-9a-z]{8,32}")
 

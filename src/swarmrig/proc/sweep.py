@@ -143,7 +143,7 @@ def remove_resources(
     Paths recorded as `scratch` stay when the run ended in order.
     """
     for engine in dict.fromkeys(str(record.get("engine")) for record in records if record["t"] == "containers"):
-        _remove_containers(engine, run_id, records, removed)
+        _remove_containers(engine, run_id, removed)
     names = {str(record.get("name")) for record in records if record["t"] == "link"}
     if names:
         _remove_links(names, run_id, removed)
@@ -167,32 +167,19 @@ def namespace_prefix(run_id: str) -> str:
     return f"swarmrig-{run_id}"
 
 
-def _remove_containers(engine: str, run_id: str, records: list[dict[str, Any]], removed: Removed) -> None:
-    """All of the run that the engine has. If it does not answer, at least nothing of them runs on."""
+def _remove_containers(engine: str, run_id: str, removed: Removed) -> None:
+    """All of the run that the engine has. If it does not answer, at least nothing that is in them runs on."""
     try:
         removed.containers += containers.remove(engine, run_id, dry_run=removed.dry_run)
         return
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
     removed.remaining.append(f"containers labelled {containers.LABEL}={run_id} of {engine}: {reason}")
-    for pid, start in _container_processes(engine, records):
-        what = f"{pid} ({probe.command(pid)})"
-        if removed.dry_run or _signal(pid, start, signal.SIGKILL):
-            removed.processes.append(what)
-
-
-def _container_processes(engine: str, records: list[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Those that still run."""
-    found = [
-        (record.get("pid"), record.get("start"))
-        for record in records
-        if record["t"] == "container" and record.get("engine") == engine
-    ]
-    return [
-        (pid, start)
-        for pid, start in found
-        if isinstance(pid, int) and isinstance(start, int) and probe.is_running(pid, start)
-    ]
+    for pid in probe.all_pids():
+        if probe.variable(pid, probe.TAG) == run_id and probe.is_running(pid):
+            what = f"{pid} ({probe.command(pid)})"
+            if removed.dry_run or _signal(pid, probe.start_time(pid) or 0, signal.SIGKILL):
+                removed.processes.append(what)
 
 
 def _remove_links(names: set[str], run_id: str, removed: Removed) -> None:

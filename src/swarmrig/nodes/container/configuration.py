@@ -10,6 +10,7 @@ from swarmrig.model.network import NetworkPlan
 from swarmrig.nodes.container.options import FABRIC, ContainerOptions, Health
 from swarmrig.nodes.container.setup import HOST, ports_of
 from swarmrig.proc.containers import LABEL, NODE_LABEL
+from swarmrig.proc.scope import TAG
 
 STOP_S = 1
 """From SIGTERM to SIGKILL."""
@@ -25,7 +26,7 @@ def configuration(options: ContainerOptions, image: str, context: LaunchContext)
     found: dict[str, Any] = {
         "Image": image,
         "Hostname": node,
-        "Env": [f"{name}={value}" for name, value in {**environment(context), **options.environment}.items()],
+        "Env": [f"{name}={value}" for name, value in {**options.environment, **environment(context)}.items()],
         "Labels": {LABEL: context.spawner.scope.run_id, NODE_LABEL: node},
         "OpenStdin": True,
         "StopTimeout": STOP_S,
@@ -43,8 +44,9 @@ def configuration(options: ContainerOptions, image: str, context: LaunchContext)
 
 
 def environment(context: LaunchContext) -> Mapping[str, str]:
-    """What every container is told of its place in the run."""
+    """What every container is told of its place in the run; also, as every process, whose it is."""
     return {
+        TAG: context.spawner.scope.run_id,
         "SWARMRIG_NODE": context.device.name,
         "SWARMRIG_ADDRESS": context.device.ip,
         "SWARMRIG_TARGET": context.target_ip,

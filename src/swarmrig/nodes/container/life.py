@@ -21,7 +21,6 @@ from swarmrig.nodes.container.configuration import STOP_S
 from swarmrig.nodes.container.engine import ANSWER_S, asking, reaching
 from swarmrig.nodes.container.health import wait_until_healthy
 from swarmrig.nodes.container.options import FABRIC, ContainerOptions, Health
-from swarmrig.proc import probe
 
 if TYPE_CHECKING:
     from aiodocker import Docker
@@ -61,7 +60,6 @@ class Life:
         self.namespace: int | None = None
         """Its network namespace, while it is joined to the fabric."""
         self.pid = 0
-        self.start_time = 0
         self._tail = bytearray()
         self._verdict = ""
         self._exit: asyncio.Task[ExitStatus]
@@ -97,18 +95,14 @@ class Life:
             await self.place.container.kill(signal=number.name)
 
     async def stop(self) -> None:
-        """See that it ends: SIGTERM, then SIGKILL. Without its engine, its first process is killed."""
+        """See that it ends: SIGTERM, then SIGKILL."""
         if self.has_ended and not self._exit.cancelled() and self._exit.exception() is None:
             return
-        try:
-            with asking(self.place.node, self.place.engine, "it cannot be stopped"):
-                with anyio.fail_after(STOP_DEADLINE_S):
-                    await self.place.container.stop(t=STOP_S)
-                    await asyncio.wait([self._exit])
-        except (NodeError, HostError):
-            if self.pid:
-                with suppress(PermissionError):
-                    probe.send_signal(self.pid, self.start_time, signal.SIGKILL)
+        # What does not work here is done by force when it is removed, or, without its engine, by the guardian.
+        with suppress(NodeError, HostError), asking(self.place.node, self.place.engine, "it cannot be stopped"):
+            with anyio.fail_after(STOP_DEADLINE_S):
+                await self.place.container.stop(t=STOP_S)
+                await asyncio.wait([self._exit])
 
     async def _stop_shielded(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -130,9 +124,6 @@ class Life:
             await place.container.start()
             state = (await place.container.show())["State"]
         self.pid = int(state.get("Pid") or 0)
-        self.start_time = (probe.start_time(self.pid) or 0) if self.pid else 0
-        if self.pid:
-            place.context.spawner.journal.container_process(place.engine, self.pid, self.start_time)
 
     async def _watch_exit(self) -> ExitStatus:
         place = self.place
