@@ -17,7 +17,7 @@ from swarmrig.cli.output import flush, say
 
 COMMANDS = {
     "run": "Run a preset or a scenario file and judge it.",
-    "sweep": "Run once per fault, forked from one warm swarm where that is quicker.",
+    "sweep": "Run a scenario once per fault, forked from one warm swarm.",
     "up": "Run until Ctrl-C, then judge.",
     "replay": "Repeat a finished run, or one node of it, and compare.",
     "diff": "Compare two finished runs; show where they first differ.",

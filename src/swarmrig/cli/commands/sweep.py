@@ -30,7 +30,7 @@ from swarmrig.cli.options import Choice, Manner, duration_of, option, run_option
 )
 @run_options
 def command(choice: Choice, manner: Manner, faults: Path | None, at_ns: int | None, forking: str) -> int:
-    """Run a scenario once per fault, each on a swarm that is else well.
+    """Run a scenario once per fault, forked from one warm swarm.
 
     In virtual time the swarm is booted and brought to where the first fault acts only once. There it is
     held, and each run is forked from it: guests, network and Python nodes go on as if that run had been booted,
