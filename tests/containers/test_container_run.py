@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +207,71 @@ def test_when_the_guardian_is_killed_too_clean_finds_them(engine: Any, tmp_path:
         report = clean()
         assert report.ok, report
         assert engine.containers(f"swarmrig.run={run_id}") == []
+
+
+async def test_one_that_loses_its_power_comes_back_to_its_place(engine: Any, tmp_path: Path) -> None:
+    text = """
+swarmrig: 1
+name: power
+duration: 5s
+network: {link: {latency: 1ms}}
+nodes:
+  server:
+    kind: container
+    image: swarmrig-test:1
+    role: coordinator
+    command: [sh, -c, "trap 'exit 0' TERM; echo ready; while :; do echo beat; sleep 0.05; done"]
+  client:
+    kind: container
+    image: swarmrig-test:1
+    command: [sh, -c, "trap 'exit 0' TERM; while :; do ping -c 1 -W 1 server; sleep 0.05; done"]
+faults:
+  - {at: 1500ms, power_cycle: {node: server, says: "^ready", for: 700ms}}
+checks:
+  - console: {node: server, matches: "^ready"}
+"""
+    done = await finished(text.strip(), tmp_path)
+    (fault,) = done.record.faults
+    assert done.record.verdict is Outcome.PASS, done.record
+    assert fault.status.value == "proved"
+    said = (done.directory / "nodes" / "client" / "console.log").read_text().splitlines()
+    answers = [" 0% packet loss" in line for line in said if "packet loss" in line]
+    assert answers[answers.index(False) :].count(True) > 0, said  # it was gone, and is heard again
+    assert (done.directory / "nodes" / "server" / "console.log").read_text().count("ready") == 2
+
+
+async def test_the_how_to_works(engine: Any, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "use-containers.md").read_text()
+    example = page.split("```yaml\n")[1].split("```")[0]
+    assert "busybox:1" in example
+    done = await finished(example.replace("busybox:1", "swarmrig-test:1"), tmp_path)
+    assert done.record.verdict is Outcome.PASS, done.record
+
+
+async def test_ports_of_a_network_of_the_engine(engine: Any, tmp_path: Path, free_port: int) -> None:
+    """The engine publishes them; a run off the fabric needs no interface of ours."""
+    name = f"swarmrig-{free_port}"
+    try:
+        network = engine.ask("POST", "/networks/create", f'{{"Name": "{name}", "CheckDuplicate": true}}'.encode())
+    except AssertionError as error:
+        pytest.skip(f"the engine makes no bridge here: {error}")
+    script = "trap 'exit 0' TERM; while :; do nc -l -p 80 -e echo hello; done"
+    text = (ONE % f'network: {name}, ports: ["{free_port}:80"], command: [sh, -c, "{script}"]').replace("20s", "2s")
+    answers: list[bytes] = []
+
+    async def ask() -> None:
+        while not answers:
+            with suppress(OSError, anyio.EndOfStream, anyio.BrokenResourceError):
+                async with await anyio.connect_tcp("127.0.0.1", free_port) as stream:
+                    answers.append(await stream.receive())
+            await anyio.sleep(0.05)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            with anyio.fail_after(60):
+                done = await finished(text, tmp_path)
+            tasks.cancel_scope.cancel()
+    finally:
+        engine.ask("DELETE", f"/networks/{network['Id']}")
+    assert answers == [b"hello\n"], done.record.failures
