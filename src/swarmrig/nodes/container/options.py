@@ -65,6 +65,16 @@ def _port(value: str) -> str:
     return value
 
 
+def _udp(port: str) -> str:
+    return "/udp" if port.endswith("/udp") else ""
+
+
+def _refuse_twice(what: str, names: list[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the {what} {twice} is given twice")
+
+
 def _in_container(value: str) -> str:
     path = PurePosixPath(value)
     if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/") or "\0" in value:
@@ -145,12 +155,8 @@ class ContainerOptions(Part):
     def _one_image(self) -> ContainerOptions:
         if (self.image is None) == (self.build is None):
             raise ValueError("expected either `image` or `build`")
-        targets = [volume.target for volume in self.volumes]
-        for kind, names in (("port", [port.split(":")[0] + port[-3:] * ("/udp" in port) for port in self.ports]),
-                            ("target", targets)):  # fmt: skip
-            twice = {name for name in names if names.count(name) > 1}
-            if twice:
-                raise ValueError(f"the {kind} {sorted(twice)[0]} is given twice")
+        _refuse_twice("port of this machine", [text.split(":")[0] + _udp(text) for text in self.ports])
+        _refuse_twice("target", [volume.target for volume in self.volumes])
         return self
 
 
