@@ -51,6 +51,17 @@ async def test_its_interface_is_its_place_on_the_fabric(engine: Any, container: 
         assert asked[38:42] == socket.inet_aton(bench.network.device("aggregator").ip)
 
 
+async def test_while_it_is_asked_to_end_it_is_still_in_the_network(
+    engine: Any, container: Container, tmp_path: Path
+) -> None:
+    script = "trap 'ping -c 1 -W 1 aggregator; exit 0' TERM; echo up; while :; do sleep 0.1; done"
+    async with open_workbench(tmp_path, ContainerBackend(), container(script)) as bench:
+        async with bench.node():
+            await bench.trace().wait_for_console("^up$")
+            before = bench.trace().frame_count
+        assert bench.trace().frame_count > before
+
+
 async def test_ports_of_this_machine_lead_into_it(
     engine: Any, container: Container, tmp_path: Path, free_port: int
 ) -> None:

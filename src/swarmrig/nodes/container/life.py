@@ -116,7 +116,9 @@ class Life:
         await self._start()
         self._exit = await stack.enter_async_context(_background(self._watch_exit()))
         self._well = await stack.enter_async_context(_background(self._watch_health()))
-        stack.push_async_callback(self._stop_shielded)
+        if self.place.options.network == FABRIC:
+            self.namespace = await stack.enter_async_context(attached(self.place.context, self.pid))
+        stack.push_async_callback(self._stop_shielded)  # it says goodbye to others while it still can
 
     async def _start(self) -> None:
         place = self.place
@@ -178,10 +180,10 @@ async def living(place: Place) -> AsyncIterator[Life]:
             await stack.enter_async_context(stream)  # type: ignore[arg-type]  # its exit takes no None
         life = Life(place, console)
         await life._begin(stack, stream, theirs)
-        if place.options.network == FABRIC:
-            life.namespace = await stack.enter_async_context(attached(context, life.pid))
-        yield life
-        life.namespace = None
+        try:
+            yield life
+        finally:
+            life.namespace = None
     if console.failure:
         raise HostError(f"the console of {node} could not be logged on: {console.failure.strerror}")
 
