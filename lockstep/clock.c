@@ -51,6 +51,11 @@ void clock_resume(void)
     now_playing.paused = false;
 }
 
+bool clock_is_shifted(void)
+{
+    return now_playing.paused || now_playing.offset != 0;
+}
+
 bool clock_is_held(void)
 {
     return now_playing.held;

@@ -8,6 +8,7 @@
 #define BYTE_TIME_NS 86806
 #define LONGEST_WAIT_NS 100000000
 #define CONSOLE_BACKLOG (1u << 20)
+#define FRAME_BACKLOG 10000
 
 static struct buffer granted;
 static size_t cursor;
@@ -76,11 +77,23 @@ static const char *memory_read(const struct command *command, const uint8_t *pay
 
 /* --- devices ------------------------------------------------------------------------------------------------------ */
 
+/* QEMU queues what the network card does not take, and drops what does not fit into the queue; not so for a sender that
+ * wants to know when it is taken, so we keep to the same limit (net/queue.c). */
+static uint32_t frames_waiting;
+
+static void has_been_taken(void *netdev, ssize_t size)
+{
+    (void)netdev, (void)size;
+    frames_waiting--;
+}
+
 static const char *send_frame(const struct command *command, const uint8_t *payload)
 {
     if (tapped_netdev == NULL)
         return "the guest has no network";
-    qemu.qemu_send_packet(tapped_netdev, payload, command->length);
+    if (frames_waiting < FRAME_BACKLOG &&
+        qemu.qemu_send_packet_async(tapped_netdev, payload, command->length, has_been_taken) == 0)
+        frames_waiting++;
     return NULL;
 }
 
@@ -173,6 +186,11 @@ static int64_t command_next(void)
     struct command command;
     memcpy(&command, granted.data + cursor, sizeof command);
     return command.t;
+}
+
+bool commands_linger(void)
+{
+    return frames_waiting > 0 || input.due != LOCKSTEP_NEVER;
 }
 
 int64_t console_next(void)

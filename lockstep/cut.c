@@ -66,3 +66,8 @@ const char *cut_arm(const uint8_t *payload)
     qemu.tb_flush(qemu.qemu_get_cpu(FIRST_CPU)); /* before the next instruction */
     return NULL;
 }
+
+bool cut_is_armed(void)
+{
+    return cut.left > 0;
+}

@@ -64,12 +64,14 @@ extern const uint32_t commands_known;
 const char *commands_take(const struct message *, int64_t earliest, int64_t *horizon);
 int64_t commands_next(void); /* time of the first that is left, or LOCKSTEP_NEVER */
 void commands_perform(int64_t now);
+bool commands_linger(void);  /* frames or console input wait that the guest has not taken yet */
 int64_t console_next(void); /* time at which the next byte of console input is due */
 
 /* --- cut.c: the power goes at a store ----------------------------------------------------------------------------- */
 
 void cut_watch(struct plugin_instruction *); /* while it is translated */
 const char *cut_arm(const uint8_t *payload); /* returns why it cannot be, or NULL */
+bool cut_is_armed(void);
 
 /* --- clock.c: time ------------------------------------------------------------------------------------------------ */
 
@@ -78,6 +80,7 @@ int64_t network_now(void);
 void clock_idle(void *cpu, uint64_t data);  /* work for the processor: skip idle time */
 void clock_pause(void);
 void clock_resume(void);
+bool clock_is_shifted(void);                /* the guest is paused, or was: its clock is not the network's */
 void clock_begin(void);                    /* arms the first boundary */
 void clock_continue(bool at_once);         /* after a stop; `at_once`: with a boundary now */
 bool clock_is_held(void);                  /* the coordinator asked for the stop that is on its way */

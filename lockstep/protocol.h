@@ -43,7 +43,11 @@ enum report_flag {
     REPORT_VIOLATED = 16 /* virtual time was not where it must be: the run is not exact */
 };
 
-enum stopped_flag { STOPPED_AS_ASKED = 1, STOPPED_IS_OFF = 2 };
+enum stopped_flag {
+    STOPPED_AS_ASKED = 1,
+    STOPPED_IS_OFF = 2,
+    STOPPED_WITH_MORE = 4 /* there is more to this guest than its machine's state */
+};
 
 enum record_kind { RECORD_FRAME = 1, RECORD_CONSOLE = 2, RECORD_REPLY = 3 };
 

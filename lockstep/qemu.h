@@ -117,7 +117,7 @@ enum { UNSPECIFIED_ATTRIBUTES = 1 };
     X(struct version_info *, qmp_query_version, (void **))                                                           \
     /* devices and memory */                                                                                         \
     X(void *, qemu_find_netdev, (const char *))                                                                      \
-    X(ssize_t, qemu_send_packet, (void *, const uint8_t *, int))                                                     \
+    X(ssize_t, qemu_send_packet_async, (void *, const uint8_t *, int, void (*)(void *, ssize_t)))                    \
     X(ssize_t, qemu_receive_packet, (void *, const uint8_t *, int))                                                  \
     X(void *, qemu_chr_find, (const char *))                                                                         \
     X(int, qemu_chr_write, (void *, const uint8_t *, int, bool))                                                     \

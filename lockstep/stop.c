@@ -23,6 +23,7 @@ struct expiry {
 
 static struct buffer before_stop, after_stop, before_start;
 static bool stopped;
+static bool with_more; /* there was more to the guest than its machine's state, before QEMU threw away queued frames */
 
 /* Ours goes to the head of the list for a moment, to find the others behind it. */
 static void note_timers(struct buffer *list)
@@ -67,12 +68,18 @@ static void on_message(void *opaque)
         quit("the rig sent a message of kind %u while the guest was stopped", message.kind);
 }
 
+static uint16_t stopped_flags(int state)
+{
+    uint16_t more = with_more ? STOPPED_WITH_MORE : 0;
+    return more | (state == settings.off_state ? STOPPED_IS_OFF : clock_is_held() ? STOPPED_AS_ASKED : 0);
+}
+
 static void tell(int state)
 {
     const struct stopped message = {
         .header = {.length = sizeof message,
                    .kind = MSG_STOPPED,
-                   .flags = state == settings.off_state ? STOPPED_IS_OFF : clock_is_held() ? STOPPED_AS_ASKED : 0},
+                   .flags = stopped_flags(state)},
         .now = network_now(),
         .pc = processor_pc(),
     };
@@ -88,6 +95,7 @@ static void on_outer_change(void *opaque, bool running, int state)
         return;
     if (!running) {
         rest_end();
+        with_more = commands_linger() || clock_is_shifted() || cut_is_armed();
         note_timers(&before_stop);
     } else if (stopped) {
         rest_monitor();

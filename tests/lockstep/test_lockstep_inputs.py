@@ -192,3 +192,29 @@ def test_frames_before_the_driver_is_up_do_no_harm(fleet):
 
     assert all(reply.ok for reply in guest.replies)
     assert "boot_time=" in guest.text()
+
+
+def held(guest):
+    stopped = guest.hold()
+    guest.release()
+    return stopped
+
+
+def test_a_held_guest_says_whether_its_state_is_all(fleet):
+    """Frames that its card does not take yet, input that is being typed, a pause: a snapshot would lose them."""
+    frame = mac(2) + AGGREGATOR_MAC + b"\x08\x00" + bytes(50)
+    guest = fleet.guest(2)
+    guest.greet()
+    guest.live(1_000)
+    assert not held(guest).with_more
+    guest.live(2_000, [protocol.frame(2_000, frame)])
+    early = held(guest).with_more
+    guest.live(1 * S)
+    assert not held(guest).with_more
+    guest.live(1 * S, [protocol.console_input(1 * S, b"stats\r\n")])
+    assert held(guest).with_more
+    guest.live(2 * S)
+    assert not held(guest).with_more
+    guest.live(2 * S, [protocol.simple(Command.PAUSE, 2 * S)])
+    assert held(guest).with_more
+    assert early or fleet.board.has_nmi  # Arm's card drops what it does not take

@@ -66,8 +66,8 @@ def encode(value):
             return encode_report(value)
         case Gone(last):
             return encode_report(last, 4)
-        case Stopped(now, pc, as_asked, is_off):
-            return message(3, as_asked + 2 * is_off, struct.pack("<qQ", now, pc))
+        case Stopped(now, pc, as_asked, is_off, with_more):
+            return message(3, as_asked + 2 * is_off + 4 * with_more, struct.pack("<qQ", now, pc))
         case Hello():
             known = sum(1 << command for command in value.commands)
             version, target = value.qemu.encode(), value.target.encode()

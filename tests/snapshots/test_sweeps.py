@@ -78,6 +78,13 @@ async def test_nobody_to_wait_for(swept):
         await swept(CUT, head=small(), at_ns=100_000)
 
 
+async def test_a_guest_with_frames_that_it_has_not_taken(swept):
+    """While it boots, its card is not set up; QEMU queues what the others send, and a snapshot has no queue."""
+    head = small(more="firmware: {variant: slow-boot}}, b: {config: {tdm_slot: 1}")
+    with pytest.raises(HostError, match=r"no run can be forked: node a: it has inputs that it has not taken yet"):
+        await swept(CUT, head=head)
+
+
 async def test_a_guest_whose_clock_began_anew(swept):
     head = small(more="firmware: {variant: panic-at-10s}").replace("duration: 2s", "duration: 12s")
     with pytest.raises(HostError, match=r"no run can be forked: .*clock was set back"):

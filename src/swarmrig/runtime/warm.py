@@ -142,7 +142,7 @@ async def _snapshots(fleet: Fleet, directory: Path) -> dict[str, NodeSnapshot]:
         try:
             snapshots[name] = await node.snapshot(directory)
         except NodeError as error:
-            raise NotForkableError(f"node {name}: {error.message}") from error
+            raise NotForkableError(error.message) from error
     return snapshots
 
 

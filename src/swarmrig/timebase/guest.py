@@ -85,6 +85,8 @@ class Guest:
         """Program counter where it was last seen."""
         self.deadline: int | None = None
         """When it acts next unless something reaches it, by its own clock; None: only then."""
+        self.with_more = False
+        """When it was last held, there was more to it than the state of its machine."""
         self.restoring: Restoring | None = None
         """Its emulator is another one now, which begins where the former one stood."""
         self.lines: list[tuple[int, str]] = []
@@ -215,7 +217,7 @@ class Guest:
 
     def stop(self, stopped: Stopped) -> None:
         """Its machine stands still outside of virtual time; as asked, or somebody else did it."""
-        self.now, self.pc, self.halted = stopped.now, stopped.pc, True
+        self.now, self.pc, self.halted, self.with_more = stopped.now, stopped.pc, True, stopped.with_more
         if stopped.as_asked and not isinstance(self.held, bool):
             self.held.give({"t_ns": self.seen_ns, "pc": self.pc})
             self.held = True

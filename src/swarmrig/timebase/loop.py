@@ -112,11 +112,13 @@ class VirtualLoop:
 
     def whereabouts(self, device: str) -> dict[str, Any]:
         """Where a guest was last seen: `t_ns`, `pc`; whether it said that it ends, or was told to (`parted`); when it
-        acts next unless something reaches it (`deadline_ns`)."""
+        acts next unless something reaches it (`deadline_ns`); whether, when it was last held, there was more to it than
+        the state of its machine (`with_more`)."""
         guest = self._guest(device)
         guest.unreported = False
         deadline_ns = None if guest.deadline is None else guest.deadline + guest.offset_ns
-        return {"t_ns": guest.seen_ns, "pc": guest.pc, "parted": guest.parted, "deadline_ns": deadline_ns}
+        place: dict[str, Any] = {"t_ns": guest.seen_ns, "pc": guest.pc, "deadline_ns": deadline_ns}
+        return place | {"parted": guest.parted, "with_more": guest.with_more}
 
     def end_guests(self) -> None:
         """Have every guest's emulator end in order."""

@@ -147,6 +147,8 @@ class Stopped(NamedTuple):
     """By HOLD; otherwise a debugger or somebody at the monitor did it, or the guest itself."""
     is_off: bool = False
     """The guest has switched itself off; `Gone` follows unless QEMU was told to stay."""
+    with_more: bool = False
+    """There is more to it than the state of its machine: inputs that it has not taken yet, a pause, a power cut."""
 
 
 class Gone(NamedTuple):
@@ -265,7 +267,7 @@ def _report(data: bytes, start: int, end: int) -> Report:
 def _stopped(data: bytes, start: int, end: int) -> Stopped:
     _, _, flags, now, pc = _STOPPED.unpack_from(data, start)
     _expect_end("STOPPED", start + _STOPPED.size, end)
-    return Stopped(now, pc, bool(flags & 1), bool(flags & 2))
+    return Stopped(now, pc, bool(flags & 1), bool(flags & 2), bool(flags & 4))
 
 
 def _hello(data: bytes, start: int, end: int) -> Hello:

@@ -67,8 +67,10 @@ class WithSnapshot(LockstepNode):
         stores: tuple[tuple[int, int, bytes], ...] = ()
         async with self.held() as emulator:
             monitor = emulator.monitor
+            place = await self._network.whereabouts(self.spec.id)
+            if place["with_more"]:
+                raise NodeError(self.spec.id, "it has inputs that it has not taken yet, or is paused")
             if timer is not None:
-                place = await self._network.whereabouts(self.spec.id)
                 ticks = await _read(monitor, self.spec.id, timer.now_address)
                 compare = await _read(monitor, self.spec.id, timer.compare_address)
                 stores = timer.stores(self.spec.id, place["t_ns"], ticks, compare, place["deadline_ns"])
