@@ -40,7 +40,7 @@ async def test_it_is_told_its_place_and_knows_everybody_by_name(
 
 
 async def test_its_interface_is_its_place_on_the_fabric(engine: Any, container: Container, tmp_path: Path) -> None:
-    script = f"while ! ip address show eth0; do sleep 0.05; done; ping -c 1 -W 1 aggregator; {STAY}"
+    script = f"ip address show eth0; ping -c 1 -W 1 aggregator; {STAY}"  # from its first instruction on
     async with open_workbench(tmp_path, ContainerBackend(), container(script)) as bench, bench.node():
         trace, device = bench.trace(), bench.network.device("c1")
         await trace.wait_for_console("^up$")
@@ -125,11 +125,32 @@ async def test_one_that_exits_at_once_says_why(engine: Any, container: Container
         assert sorted(bench.trace().text.splitlines()) == ["no licence", "starting"]
 
 
-async def test_a_program_that_is_not_there_is_told_in_the_engines_words(
-    engine: Any, container: Container, tmp_path: Path
+async def test_a_program_that_is_not_there_is_named(engine: Any, container: Container, tmp_path: Path) -> None:
+    for number, (program, status, words) in enumerate([
+        ("/bin/gateway", 127, "/bin/gateway: no such program in the container"),
+        ("gateway", 127, "gateway: no such program in the container"),
+        ("/tmp", 126, "/tmp: this program cannot be executed"),
+    ]):  # fmt: skip
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        spec = container(command=(program, "--fast"))
+        async with open_workbench(directory, ContainerBackend(), spec) as bench, bench.node() as node:
+            with anyio.fail_after(10):
+                assert await node.wait_exited() == ExitStatus(status, None)
+            assert node.last_words() == words
+
+
+async def test_without_a_gate_the_engine_starts_it_at_once(
+    engine: Any, container: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("swarmrig.nodes.container.backend.has_gate", lambda: False)
+    script = f"while ! ip address show eth0; do sleep 0.05; done; {STAY}"
+    async with open_workbench(tmp_path, ContainerBackend(), container(script)) as bench, bench.node():
+        assert "after its program has started" in str(bench.plans["c1"].warnings)
+        await bench.trace().wait_for_console("^up$")
+    (tmp_path / "bad").mkdir()
     spec = container(command=("/bin/gateway", "--fast"))
-    async with open_workbench(tmp_path, ContainerBackend(), spec) as bench:
+    async with open_workbench(tmp_path / "bad", ContainerBackend(), spec) as bench:
         with pytest.raises(NodeError, match=r"node c1: it cannot be started: the engine says: .*/bin/gateway"):
             async with bench.node():
                 pass

@@ -14,9 +14,10 @@ from swarmrig.api.nodes import LaunchContext, NodePlan
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
-from swarmrig.nodes.container.configuration import configuration, container_name
+from swarmrig.nodes.container.configuration import behind_gate, configuration, container_name
 from swarmrig.nodes.container.engine import ANSWER_S, asking, open_engine, socket_of
 from swarmrig.nodes.container.forward import forwarding
+from swarmrig.nodes.container.gate import has_gate, open_gate, program_of
 from swarmrig.nodes.container.image import build_image, check_context, find_image
 from swarmrig.nodes.container.life import Place
 from swarmrig.nodes.container.node import ContainerNode
@@ -80,13 +81,19 @@ class ContainerBackend:
         if options.build is not None and plan.spec.id not in self._built:
             await self.prepare(plan, context.directory)
         engine = socket_of(plan.spec.id, options.engine)
-        order = configuration(options, options.image or self._built[plan.spec.id], context)
+        image = options.image or self._built[plan.spec.id]
         (context.directory / "argv").write_text(shlex.join(plan.command) + "\n", encoding="utf-8")
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(open_engine(engine))
+            order, gate = configuration(options, image, context), None
+            if options.network == FABRIC and has_gate():
+                gate = stack.enter_context(open_gate(context.spawner.scope.temporary_directory / f"go-{plan.spec.id}"))
+                found = await find_image(client, engine, plan.spec.id, image)
+                words = program_of(plan.spec.id, options.entrypoint, options.command, found)
+                order = behind_gate(order, gate, words)
             container = await stack.enter_async_context(_container(client, engine, order, context))
             await self._note_provenance(client, engine, plan.spec.id, container)
-            node = ContainerNode(plan, Place(client, container, engine, context, options))
+            node = ContainerNode(plan, Place(client, container, engine, context, options, gate))
             if options.network == FABRIC:
                 for port in ports_of(options):
                     address = context.device.ip
@@ -139,6 +146,8 @@ def _warnings(spec: NodeSpec, options: ContainerOptions) -> list[str]:
     warnings = []
     if spec.nvs:
         warnings.append("nvs values have no effect on a container")
+    if options.network == FABRIC and not has_gate():
+        warnings.append("its interface is there a little after its program has started: wait for it before sending")
     if options.network != FABRIC:
         warnings.append(
             f"it is in the engine's network {options.network}, not on the fabric: links, captures and faults of links "

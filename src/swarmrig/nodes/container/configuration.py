@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from swarmrig.api.nodes import LaunchContext
 from swarmrig.model.network import NetworkPlan
+from swarmrig.nodes.container.gate import IN_CONTAINER, Gate
 from swarmrig.nodes.container.options import FABRIC, ContainerOptions, Health
 from swarmrig.nodes.container.setup import HOST, ports_of
 from swarmrig.proc.containers import LABEL, NODE_LABEL
@@ -41,6 +42,13 @@ def configuration(options: ContainerOptions, image: str, context: LaunchContext)
         "Healthcheck": options.health and _health_check(options.health),
     }
     return found | {name: value for name, value in given.items() if value is not None}
+
+
+def behind_gate(order: Mapping[str, Any], gate: Gate, words: Sequence[str]) -> dict[str, Any]:
+    """The same order, for a container that runs the words once the gate has let it go."""
+    host = dict(order["HostConfig"])
+    host["Mounts"] = [*host["Mounts"], *gate.mounts()]
+    return {**order, "Entrypoint": [IN_CONTAINER], "Cmd": list(words), "HostConfig": host}
 
 
 def environment(context: LaunchContext) -> Mapping[str, str]:

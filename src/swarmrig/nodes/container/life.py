@@ -19,6 +19,7 @@ from swarmrig.nodes.console import Console, open_console
 from swarmrig.nodes.container.attachment import attached
 from swarmrig.nodes.container.configuration import STOP_S
 from swarmrig.nodes.container.engine import ANSWER_S, asking, reaching
+from swarmrig.nodes.container.gate import Gate
 from swarmrig.nodes.container.health import wait_until_healthy
 from swarmrig.nodes.container.options import FABRIC, ContainerOptions, Health
 
@@ -45,6 +46,8 @@ class Place:
     engine: Path
     context: LaunchContext
     options: ContainerOptions
+    gate: Gate | None = None
+    """Holds its program back until it is in the network."""
 
     @property
     def node(self) -> str:
@@ -118,10 +121,14 @@ class Life:
         self._well = await stack.enter_async_context(_background(self._watch_health()))
         if self.place.options.network == FABRIC:
             self.namespace = await stack.enter_async_context(attached(self.place.context, self.pid))
+        if self.place.gate is not None:
+            self.place.gate.let_go()
         stack.push_async_callback(self._stop_shielded)  # it says goodbye to others while it still can
 
     async def _start(self) -> None:
         place = self.place
+        if place.gate is not None:
+            place.gate.shut()
         with asking(place.node, place.engine, "it cannot be started"):
             await place.container.start()
             state = (await place.container.show())["State"]
