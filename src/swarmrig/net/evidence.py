@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,11 +22,22 @@ class FrameTail:
     def __init__(self, plan: NetworkPlan, directory: Path) -> None:
         self._tails = [_LinkTail(link, directory / f"{link.name}.pcapng") for link in plan.links if link.capture]
 
+        self._past: list[Frame] = []
+
     def poll(self) -> list[Frame]:
         """What was written since the last call, in order of time, and within a link in that of the capture."""
+        past, self._past = self._past, []
         frames = [frame for tail in self._tails for frame in tail.poll()]
         frames.sort(key=lambda frame: frame.t_ns)  # stable, and a capture's own times never go back
-        return frames
+        return past + frames
+
+    def going_on_in(self, directory: Path, past: list[Frame]) -> FrameTail:
+        """Another one, for copies of the captures that grow on in `directory`. It tells of what has been read before,
+        `past`, without reading it again."""
+        other = FrameTail.__new__(FrameTail)
+        other._tails = [tail.going_on_in(directory) for tail in self._tails]
+        other._past = past
+        return other
 
 
 class _LinkTail:
@@ -34,6 +46,11 @@ class _LinkTail:
         self._path = path
         self._reader = PcapngReader()
         self._offset = 0
+
+    def going_on_in(self, directory: Path) -> _LinkTail:
+        other = _LinkTail(self._link, directory / self._path.name)
+        other._reader, other._offset = copy.deepcopy(self._reader), self._offset
+        return other
 
     def poll(self) -> list[Frame]:
         try:

@@ -161,7 +161,7 @@ class _Conductor:
                     network=network,
                     fleet=fleet,
                     schedule=schedule,
-                    tail=FrameTail(plan.network, net),
+                    tail=FrameTail(plan.network, net) if origin is None else origin.frames(net),
                     hosted=HostedNodes(self._directory, recorder, clock),
                     observer=self._options.observer,
                     interrupt=self._options.interrupt,

@@ -13,9 +13,11 @@ import anyio
 
 from swarmrig.api import CanSnapshot, NodeSnapshot
 from swarmrig.errors import NodeError, SwarmrigError
+from swarmrig.model.facts import Frame
 from swarmrig.model.network import NetworkPlan, PortKind
 from swarmrig.model.scenario import TimeMode
 from swarmrig.model.units import format_duration
+from swarmrig.net.evidence import FrameTail
 from swarmrig.net.modes import Network
 from swarmrig.proc import RunScope, Spawner, open_spawner
 from swarmrig.runtime.clock import VirtualClock, Waiter
@@ -55,6 +57,8 @@ class WarmSwarm:
     network: VirtualFabric
     snapshots: Mapping[str, NodeSnapshot]
     _told: Mapping[str, list[tuple[int, str]]]
+    _tail: FrameTail
+    _past: list[Frame]
     fork_s: list[float] = field(default_factory=list)
     """What forks took, up to where they went on."""
     _opened_s: float = 0.0
@@ -72,6 +76,10 @@ class WarmSwarm:
         assert plan == self.network.plan
         stores = {node: snapshot.stores for node, snapshot in self.snapshots.items()}
         return open_fork(self.network, directory=directory, stores=stores, told=self._told)
+
+    def frames(self, directory: Path) -> FrameTail:
+        """What tells of the frames of a fork, from the beginning. Those before the fork are read only once."""
+        return self._tail.going_on_in(directory, self._past)
 
     async def forked(self, network: Network) -> None:
         """Return when all nodes of a fork are where those of this swarm stand."""
@@ -111,7 +119,10 @@ async def warmed_up(
                 try:
                     at_ns = await way.go(clock.waiter(), until_ns, stepping)
                     wall_s = time.monotonic() - begun_s
-                    warm = WarmSwarm(at_ns, wall_s, network, await _snapshots(fleet, directory.path), way.told)
+                    snapshots = await _snapshots(fleet, directory.path)
+                    await network.flush()
+                    tail = FrameTail(plan.network, directory.net)
+                    warm = WarmSwarm(at_ns, wall_s, network, snapshots, way.told, tail, tail.poll())
                 except NotForkableError as error:
                     refused = error  # raised here, it would leave task groups as part of an exception group
                 else:

@@ -93,8 +93,8 @@ class VirtualFabric(Fabric):
 
     async def whereabouts(self, device: str) -> Mapping[str, Any]:
         """Where a guest was last seen: `t_ns`, `pc` (program counter), whether its end was orderly (`parted`), and
-        when it acts next unless something reaches it (`deadline_ns`); `with_more`: when it was last held, there was more
-        to it than the state of its machine."""
+        when it acts next unless something reaches it (`deadline_ns`). `with_more`: when it was last held, there was
+        more to it than the state of its machine."""
         answer: Mapping[str, Any] = await self._request("whereabouts", device=device)
         return answer
 
