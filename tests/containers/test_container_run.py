@@ -115,9 +115,10 @@ async def test_an_unhealthy_one_fails_the_run(engine: Any, tmp_path: Path) -> No
 
 
 async def test_when_one_does_not_start_the_others_are_removed(engine: Any, tmp_path: Path) -> None:
-    bad = '  second: {kind: container, image: "swarmrig-test:1", command: [/bin/nothing]}\nchecks:'
+    bad = '  second: {kind: container, image: "swarmrig-test:1", user: ghost, command: [cat]}\nchecks:'
     done = await finished((ONE % STEADY).replace("checks:", bad), tmp_path)
-    assert any("/bin/nothing" in str(failure) for failure in done.record.failures)
+    (failure,) = done.record.failures
+    assert "node second: it cannot be started: the engine says:" in str(failure) and "ghost" in str(failure)
     assert engine.containers(f"swarmrig.run={_run_id(tmp_path)}") == []
 
 
