@@ -16,6 +16,8 @@ from swarmrig.timebase.lines import LineJoiner
 from swarmrig.timebase.protocol import Decoder, Message, Reply, Report, Stopped
 from swarmrig.timebase.recording import InputLog
 
+CREDENTIALS = struct.Struct("3i")
+CREDENTIALS_SPACE = socket.CMSG_SPACE(CREDENTIALS.size)
 RECEIVE = 16_384
 """Bytes a receive: a larger buffer costs more to hand out than it saves."""
 SEND_DEADLINE = struct.pack("@ll", 10, 0)
@@ -97,6 +99,8 @@ class Guest:
     def _clear(self) -> None:
         self.decoder = Decoder()
         self.greeted = False
+        self.pid = 0
+        """Its emulator, once that has said something; 0 when it cannot be told."""
         self.parted = False
         """It was told to end, or said itself that it does."""
         self.now = 0
@@ -137,6 +141,7 @@ class Guest:
 
     def _own(self, fd: int) -> None:
         self.socket = socket.socket(fileno=fd)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_DEADLINE)
 
     @property
@@ -168,12 +173,21 @@ class Guest:
     def receive(self) -> list[Message] | None:
         """What it has said; None when it will say no more. ProtocolError when it does not keep to the protocol."""
         try:
-            data = self.socket.recv(RECEIVE, socket.MSG_DONTWAIT)
+            data = self.socket.recv(RECEIVE, socket.MSG_DONTWAIT) if self.pid else self._receive_first()
         except BlockingIOError:
             return []
         except OSError:
             return None
         return self.decoder.feed(data) if data else None
+
+    def _receive_first(self) -> bytes:
+        """The kernel says who has sent it (unix(7), SCM_CREDENTIALS: pid, uid, gid)."""
+        data, messages, _, _ = self.socket.recvmsg(RECEIVE, CREDENTIALS_SPACE, socket.MSG_DONTWAIT)
+        for level, kind, credentials in messages:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                self.pid = CREDENTIALS.unpack(credentials)[0]
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        return data
 
     def send(self, data: bytes) -> None:
         with suppress(OSError):  # its end is read, too, and handled there

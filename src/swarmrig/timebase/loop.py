@@ -26,6 +26,7 @@ from swarmrig.timebase.distance import Distances, least_latencies, links_as_they
 from swarmrig.timebase.guest import Answer, Guest, Question, Restoring
 from swarmrig.timebase.lookout import Lookout
 from swarmrig.timebase.patience import STEP_S, Patience
+from swarmrig.timebase.placement import Placement
 from swarmrig.timebase.protocol import Gone, Hello, Message, Report, Stopped
 from swarmrig.timebase.questions import ABSENT, Questions
 from swarmrig.timebase.recording import SUFFIX, InputLog
@@ -61,6 +62,7 @@ class VirtualLoop:
         self._stops = Stops()
         self._lookout = Lookout(engine, self._on_seen)
         self._patience = Patience()
+        self._placement = Placement()
         self._latencies = least_latencies(engine)
         self._messages = 0
         self._in_order: tuple[Guest, ...] = ()
@@ -241,7 +243,7 @@ class VirtualLoop:
         self._epoll.close()
         self._epoll = select.epoll()
         self._by_fd, self._others = {}, {}
-        self._stops, self._patience = Stops(), Patience()
+        self._stops, self._patience, self._placement = Stops(), Patience(), self._placement.afresh()
         self._stops.expect(UNKNOWN, self.now_ns())
         for capture in self.captures.values():
             capture.go_on_in(directory)
@@ -330,6 +332,7 @@ class VirtualLoop:
                 elif fd in self._others:  # else it was let go of in this very round
                     self._others[fd](events)
             self._go_on()
+            self._placement.review(self._messages)
             if self._patience.is_over():
                 self._name_hanging()
         self.flush()
@@ -437,6 +440,8 @@ class VirtualLoop:
 
     def _greet(self, guest: Guest, hello: Hello) -> None:
         guest.greeted = True
+        if guest.pid:
+            self._placement.add(guest.pid)
         if guest.restoring is not None:
             self._greet_restored(guest, guest.restoring, hello)
             return
@@ -476,6 +481,7 @@ class VirtualLoop:
         """The guest's emulator is gone; time goes on without it."""
         self._epoll.unregister(guest.socket.fileno())
         del self._by_fd[guest.socket.fileno()]
+        self._placement.remove(guest.pid)
         guest.disconnect(ABSENT)
         self._is_restored(guest)
         if self._coordinator is not None and self._questions is not None:
