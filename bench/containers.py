@@ -41,8 +41,8 @@ def run() -> None:
         print(f"containers: not measured: {error.message}")
         return
     print(
-        f"containers: the engine's own start {min(starts):.1f} ms (median {statistics.median(starts):.1f}), joining the "
-        f"fabric {min(joins):.2f} ms more (median {statistics.median(joins):.2f}, worst of {CONTAINERS} "
+        f"containers: the engine's own start {min(starts):.1f} ms (median {statistics.median(starts):.1f}), joining "
+        f"the fabric {min(joins):.2f} ms more (median {statistics.median(joins):.2f}, worst of {CONTAINERS} "
         f"{max(joins):.2f}), ratio vs {ALLOWED_MS:g} ms = {min(joins) / ALLOWED_MS:.2f}"
     )
 
