@@ -39,12 +39,12 @@ def guest():
         program.communicate()
 
 
-def wait_for_review(where, turns):
+def wait_for_review(where, turns, rounds=0, at_work=0):
     """Lets REVIEW_S pass in which somebody may have worked."""
     begun = time.monotonic()
     while time.monotonic() - begun < placement.REVIEW_S + 0.05:
         pass
-    where.review(turns)
+    where.review(turns, rounds, at_work)
 
 
 def test_all_are_on_one_core_at_first(own_affinity, guest):
@@ -67,6 +67,16 @@ def test_guests_with_long_turns_are_spread_and_gathered_again(own_affinity, gues
     assert len(os.sched_getaffinity(pid)) == 1
 
 
+def test_many_at_once_are_spread_however_short_their_turns(own_affinity, guest):
+    pid = guest(IDLE)
+    where = Placement()
+    where.add(pid)
+    wait_for_review(where, turns=1000, rounds=100, at_work=900)
+    assert os.sched_getaffinity(pid) == CORES
+    wait_for_review(where, turns=2000, rounds=200, at_work=1100)
+    assert len(os.sched_getaffinity(pid)) == 1
+
+
 def test_nothing_moves_while_nobody_has_had_a_turn(own_affinity, guest):
     pid = guest(BUSY)
     where = Placement()
@@ -84,4 +94,4 @@ def test_guests_that_have_gone_do_not_matter(own_affinity, guest):
     where.add(2**22 + 1)  # there is no such process
     where.remove(gone)
     where.remove(gone)
-    where.review(5)
+    where.review(5, 0, 0)

@@ -17,6 +17,7 @@ is seen later happened at that time or later; so a stop REACTION_NS after it is 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
@@ -95,6 +96,8 @@ class Coordinator:
         self._barrier_ns = end_ns
         self.watching = False
         """Somebody waits to see something: whenever that is, REACTION_NS later nobody may have passed."""
+        self.rounds = self.at_work = 0
+        """How often guests were let go, and the sum of how many had something to do then."""
         self._sends: list[tuple[int, int, int, bytes]] = []
 
     @property
@@ -205,6 +208,8 @@ class Coordinator:
         limit_ns = min(barrier_ns, self.floor_ns + self._reaction_ns) if self.watching else barrier_ns
         ahead = sorted(self._guests, key=_BASE)
         reach_ns = self._reach_ns(ahead[0])
+        self.rounds += 1
+        self.at_work += bisect_left(ahead, min(reach_ns, limit_ns), key=_BASE)
         running = sum(map(_RUNNING, ahead))
         granted = []
         for guest in ahead:

@@ -332,7 +332,8 @@ class VirtualLoop:
                 elif fd in self._others:  # else it was let go of in this very round
                     self._others[fd](events)
             self._go_on()
-            self._placement.review(self._messages)
+            if self._coordinator is not None:
+                self._placement.review(self._messages, self._coordinator.rounds, self._coordinator.at_work)
             if self._patience.is_over():
                 self._name_hanging()
         self.flush()

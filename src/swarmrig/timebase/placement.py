@@ -3,7 +3,7 @@
 Guests and coordinator take turns. To wake somebody who sleeps on another core costs more than most guests need for a
 turn, above all in a virtual machine, which interrupts between its processors leave. So as long as turns are short, all
 of them share one core, and the rig, which judges meanwhile, has the others. Guests with long turns are worth a core
-each: then everybody may run anywhere.
+each, and so are many that have something to do at once: then everybody may run anywhere.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ REVIEW_S = 0.25
 SPREAD_ABOVE_S = 400e-6
 """Processor time of a guest's turn from which guests are spread over all cores."""
 GATHER_BELOW_S = 150e-6
+SPREAD_ABOVE = 8
+"""Guests that on average have something to do at once, from which all cores are needed."""
+GATHER_BELOW = 6
 CROWDED = 0.35
 """Share of our core that others have before we look for another one."""
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -33,6 +36,8 @@ class Look(NamedTuple):
     guests_s: float
     own_s: float
     turns: int
+    rounds: int
+    at_work: int
 
 
 class Placement:
@@ -44,12 +49,12 @@ class Placement:
         self._pids: list[int] = []
         self._core: int | None = None
         """None: anywhere."""
-        self._last = self._look(0)
+        self._last = self._look(0, 0, 0)
 
     def add(self, pid: int) -> None:
         """A guest's emulator has come."""
         if self._core is None and not self._pids:
-            self._core = self._idlest(self._shares(self._look(0)))
+            self._core = self._idlest(self._shares(self._look(0, 0, 0)))
             _pin(os.getpid(), self._allowed)
         self._pids.append(pid)
         _pin(pid, self._allowed)
@@ -63,11 +68,12 @@ class Placement:
         with suppress(ValueError):
             self._pids.remove(pid)
 
-    def review(self, turns: int) -> None:
-        """Think it over; cheap when called often. `turns`: how many guests have had up to now."""
+    def review(self, turns: int, rounds: int, at_work: int) -> None:
+        """Think it over; cheap when called often. Up to now guests have had so many turns, and in so many rounds the
+        sum of those that had something to do was `at_work`."""
         if len(self._cores) < 2 or time.monotonic() - self._last.at_s < REVIEW_S:
             return
-        look = self._look(turns)
+        look = self._look(turns, rounds, at_work)
         if turns > self._last.turns:
             core = self._choose(look)
             if core != self._core:
@@ -79,9 +85,10 @@ class Placement:
     def _choose(self, look: Look) -> int | None:
         last, shares = self._last, self._shares(look)
         turn_s = (look.guests_s - last.guests_s) / (look.turns - last.turns)
+        crowd = (look.at_work - last.at_work) / max(look.rounds - last.rounds, 1)
         if self._core is None:
-            return self._idlest(shares) if turn_s < GATHER_BELOW_S else None
-        if turn_s > SPREAD_ABOVE_S:
+            return self._idlest(shares) if turn_s < GATHER_BELOW_S and crowd < GATHER_BELOW else None
+        if turn_s > SPREAD_ABOVE_S or crowd > SPREAD_ABOVE:
             return None
         ours = (look.guests_s + look.own_s - last.guests_s - last.own_s) / (look.at_s - last.at_s)
         others = shares.get(self._core, 0.0) - ours
@@ -100,9 +107,9 @@ class Placement:
     def _idlest(self, shares: dict[int, float]) -> int:
         return min(self._cores, key=lambda core: shares.get(core, 0.0))
 
-    def _look(self, turns: int) -> Look:
+    def _look(self, turns: int, rounds: int, at_work: int) -> Look:
         guests_s = sum(map(_cpu_s, self._pids))
-        return Look(time.monotonic(), dict(_busy_s()), guests_s, time.process_time(), turns)
+        return Look(time.monotonic(), dict(_busy_s()), guests_s, time.process_time(), turns, rounds, at_work)
 
 
 def _busy_s() -> Iterator[tuple[int, float]]:
