@@ -24,6 +24,19 @@ GRACE_S = 0.5
 DESCRIPTORS = ("socket:", "pipe:", "anon_inode:", "/dev/net/tun", "/memfd:")
 
 
+def pytest_collection_modifyitems(items):
+    """What is slow goes to the beginning of the workers' shares, so that nobody waits for it in the end."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = -(-len(others) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in (*slow[worker::workers], *others[worker * share : (worker + 1) * share])
+    ]
+
+
 @pytest.fixture(scope="session")
 def anyio_backend():
     return "asyncio"

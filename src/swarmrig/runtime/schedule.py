@@ -67,9 +67,10 @@ class Schedule:
                 self._begin_to_listen(fact.t_ns)
             for fault in self._listening:
                 fault.observe(fact)
-        self._listening = [fault for fault in self._listening if fault.listens]
 
     def _begin_to_listen(self, t_ns: int) -> None:
+        """Who has heard enough makes room for those who come."""
+        self._listening = [fault for fault in self._listening if fault.listens]
         while self._to_listen and self._to_listen[-1].listens_from_ns <= t_ns:
             self._listening.append(self._to_listen.pop())
         self._listening.sort(key=self.faults.index)  # what they tell is told in the order of the scenario
