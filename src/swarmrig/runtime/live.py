@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from swarmrig.errors import HostError
 from swarmrig.model.facts import NodeReport
@@ -26,6 +27,8 @@ from swarmrig.timebase.stepping import Stepping
 TICK_S = 0.25
 """How often captures are read and checks asked."""
 FOREVER_NS = 1 << 61
+AT_A_TIME = 128
+"""Frames that are taken in before others may go on."""
 
 
 @dataclass
@@ -96,7 +99,10 @@ class LiveRun:
         except HostError:  # its death is reported by who waits for it
             return
         self.hosted.take(self.statistics)
-        for frame in self.tail.poll():
+        await anyio.lowlevel.checkpoint()
+        for number, frame in enumerate(self.tail.poll()):
+            if number % AT_A_TIME == 0:  # a fault may be due meanwhile: time stands until it has acted
+                await anyio.lowlevel.checkpoint()
             self.recorder.observe(frame)
         complete_ns = self.clock.complete_ns(self.statistics["now_ns"])
         self.schedule.settle(complete_ns)

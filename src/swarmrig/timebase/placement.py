@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 REVIEW_S = 0.25
-SPREAD_ABOVE_S = 400e-6
+SPREAD_ABOVE_S = 1e-3
 """Processor time of a guest's turn from which guests are spread over all cores."""
 GATHER_BELOW_S = 150e-6
 SPREAD_ABOVE = 8
