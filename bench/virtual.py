@@ -85,8 +85,10 @@ def _coordination() -> None:
 
 
 def _heavy() -> None:
-    """Each of three nodes is told every four seconds to send 920 frames more, and to print its help 196 times. In a
-    star the coordinating node stands at the switch without any distance: it has to be asked for each frame by itself."""
+    """Each of three nodes is told every four seconds to send 920 frames more, and to print its help 196 times.
+
+    In a star the coordinating node stands at the switch without any distance: it is asked for each frame by itself.
+    """
     for topology in (Topology.MESH, Topology.STAR):
         _print_heavy(topology)
 
