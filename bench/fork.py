@@ -15,7 +15,7 @@ from swarmrig.scenario.build import Origin
 from swarmrig.scenario.load import load_text
 from swarmrig.suites.fault_sweep import Forking, Sweep, SweepOptions, sweep
 
-WARM_UP_S = 150
+WARM_UP_S = 220
 FAULTS = 10
 SCENARIO = """\
 swarmrig: 1
