@@ -204,7 +204,7 @@ def test_when_the_guardian_is_killed_too_clean_finds_them(engine: Any, tmp_path:
         assert len(before) == 1
         dry = [line for cleaned in clean(dry_run=True).runs if cleaned.run_id == run_id for line in cleaned.removed]
         assert f"container swarmrig-{run_id}-only" in dry
-        assert engine.containers(f"swarmrig.run={run_id}") == before
+        assert [each["Id"] for each in engine.containers(f"swarmrig.run={run_id}")] == [each["Id"] for each in before]
         report = clean()
         assert report.ok, report
         assert engine.containers(f"swarmrig.run={run_id}") == []
