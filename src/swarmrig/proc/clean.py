@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def _clean_dead(claimed: Place, dry_run: bool) -> CleanedRun:
     directory = str(head["run_directory"]) if "run_directory" in head else None
     removed = sweep.Removed(dry_run=dry_run)
     if head.get("boot") == probe.boot_id():
-        sweep.kill_all(lambda: _processes(claimed.run_id, records), removed, freeze=True)
+        sweep.kill_all(_processes(claimed.run_id, records), removed, freeze=True)
         own = records
     else:  # another boot has ended every process, link and namespace; an engine keeps its containers
         own = [record for record in records if record["t"] in ("path", "containers")]
@@ -85,14 +86,23 @@ def _clean_dead(claimed: Place, dry_run: bool) -> CleanedRun:
     return CleanedRun(claimed.run_id, False, directory, lines, tuple(removed.remaining))
 
 
-def _processes(run_id: str, records: list[dict[str, Any]]) -> set[int]:
-    """Journalled ones, tagged ones, and all below them; never this process or one above it."""
-    journalled = sweep.journalled_processes(records)
-    known = {pid for pid, start in journalled.items() if probe.start_time(pid) == start}
-    known.update(pid for pid in probe.all_pids() if probe.variable(pid, TAG) == run_id)
-    # First without those above: everything of this user may be below them.
-    known -= _lineage()
-    return known.union(*map(probe.descendants, known)) - _lineage()
+def _processes(run_id: str, records: list[dict[str, Any]]) -> Callable[[], set[int]]:
+    """Looks for journalled ones, tagged ones, and all below them; never this process or one above it.
+
+    What was found once stays found: by the next look its parent may be dead, or it runs another program, untagged.
+    """
+    found = sweep.journalled_processes(records)
+
+    def look() -> set[int]:
+        known = {pid for pid, start in found.items() if probe.start_time(pid) == start}
+        known.update(pid for pid in probe.all_pids() if probe.variable(pid, TAG) == run_id)
+        # First without those above: everything of this user may be below them.
+        known -= _lineage()
+        known = known.union(*map(probe.descendants, known)) - _lineage()
+        found.update((pid, start) for pid in known if (start := probe.start_time(pid)) is not None)
+        return known
+
+    return look
 
 
 def _lineage() -> set[int]:
