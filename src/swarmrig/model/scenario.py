@@ -77,6 +77,36 @@ class FirmwareSpec:
     """A planted bug of the reference firmware, see `refnode`."""
 
 
+class FailurePolicy(StrEnum):
+    """What becomes of a node that failed: it ended by itself, did not start, or cannot go on."""
+
+    FAIL = "fail"  # the run fails
+    RESTART = "restart"  # it is started again, after a while and so many times; then the run fails
+    IGNORE = "ignore"  # the run goes on without it, and warns
+
+
+@dataclass(frozen=True, slots=True)
+class OnFailure:
+    """A failure policy, and how a node is started again. Times are run time."""
+
+    policy: FailurePolicy = FailurePolicy.FAIL
+    after_ns: int = 1_000_000_000
+    """How long after its first failure it is started again."""
+    factor: float = 2.0
+    """After each further failure, so many times as long as after the one before."""
+    at_most_ns: int = 30_000_000_000
+    """But never longer."""
+    limit: int = 3
+    """How often in a run; the next failure fails it."""
+
+    def restart_after_ns(self, restarts: int) -> int | None:
+        """How long after a failure, before which it was restarted so many times already, it is started again; None
+        when it is not."""
+        if self.policy is not FailurePolicy.RESTART or restarts >= self.limit:
+            return None
+        return int(min(self.after_ns * self.factor ** min(restarts, 64), self.at_most_ns))
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One node. `id` names it in files, links and faults; `number` is the 0..255 id in its frames."""
@@ -100,6 +130,7 @@ class NodeSpec:
     firmware: FirmwareSpec = FirmwareSpec()
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings that only the node's backend knows, already validated by it."""
+    on_failure: OnFailure = OnFailure()
     source: SourceRef | None = None
 
     @property

@@ -28,7 +28,7 @@ _SET_ELSEWHERE = {"node_id": "the node's `number`", "csi_channel": "`channel`"}
 """NVS keys that the format has another word for."""
 _PROGRAMS = frozenset({"machine_binary"})
 """Options that name a program: without a separator it is found in PATH."""
-_KEPT_ACROSS_KINDS = frozenset({"role", "is_gateway", "config"})
+_KEPT_ACROSS_KINDS = frozenset({"role", "is_gateway", "config", "on_failure"})
 """Defaults that hold for nodes of another kind than the defaults' own."""
 
 
@@ -224,6 +224,7 @@ class FleetReader:
             nvs_config=entry.nvs_config,
             firmware=read_firmware(entry.firmware, table.get("firmware"), self._directory, self._problems),
             options=options,
+            on_failure=entry.on_failure.spec(),
             source=mark.ref,
         )
 

@@ -22,7 +22,7 @@ from pydantic import (
 from swarmrig.flash.keys import CSI_CFG_KEYS, KeySpec, NvsType
 from swarmrig.flash.matrix import config as matrix_config
 from swarmrig.model.network import DEFAULT_LATENCY_NS
-from swarmrig.model.scenario import NetworkMode, Role, TimeMode, Topology
+from swarmrig.model.scenario import FailurePolicy, NetworkMode, OnFailure, Role, TimeMode, Topology
 from swarmrig.scenario.quantities import (
     U8,
     Channel,
@@ -187,6 +187,34 @@ def _matrix_name(name: str) -> str:
     return matrix_config(name).name
 
 
+class OnFailureEntry(Section):
+    """What becomes of a node that failed: it ended by itself, did not start, or cannot go on. A plain word is the
+    policy."""
+
+    policy: FailurePolicy = Field(
+        FailurePolicy.FAIL,
+        description="`fail`: the run fails. `restart`: the node is started again. `ignore`: the run goes on without "
+        "it, and warns.",
+    )
+    after: DurationNs = Field(1_000_000_000, description="How long after its first failure it is started again.")
+    factor: float = Field(2.0, ge=1, le=100, description="After each further failure, so many times as long as before.")
+    at_most: DurationNs = Field(30_000_000_000, description="But never longer than this.")
+    limit: Integer = Field(3, ge=1, le=1000, description="How often in a run; the next failure fails it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_word(cls, data: Any) -> Any:
+        return {"policy": data} if isinstance(data, str) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        words = {"type": "string", "enum": [policy.value for policy in FailurePolicy]}
+        return {"anyOf": [words, handler(core_schema)]}
+
+    def spec(self) -> OnFailure:
+        return OnFailure(self.policy, self.after, self.factor, self.at_most, self.limit)
+
+
 class NodeEntry(Section):
     """One node. Further keys are options of its backend."""
 
@@ -201,6 +229,9 @@ class NodeEntry(Section):
         None,
         description="Boot with exactly this configuration of the NVS matrix (see `swarmrig nvs matrix`) instead of "
         "what `config` and the rig would tell the firmware.",
+    )
+    on_failure: OnFailureEntry = Field(
+        OnFailureEntry.model_validate({}), description="What becomes of it and of the run when it fails."
     )
 
 

@@ -17,6 +17,7 @@ from swarmrig.model.scenario import (
     FramesSeen,
     LinkSpec,
     NodeSpec,
+    OnFailure,
     Scenario,
 )
 from swarmrig.model.units import format_duration, format_rate
@@ -111,7 +112,19 @@ def _node(node: NodeSpec, registry: Registry) -> dict[str, Any]:
     firmware = _firmware(node.firmware)
     if firmware:
         found["firmware"] = firmware
+    if node.on_failure != OnFailure():
+        found["on_failure"] = _on_failure(node.on_failure)
     return found | writable(registry.node(node.kind).options_model, node.options)
+
+
+def _on_failure(on_failure: OnFailure) -> dict[str, Any]:
+    return {
+        "policy": on_failure.policy.value,
+        "after": format_duration(on_failure.after_ns),
+        "factor": on_failure.factor,
+        "at_most": format_duration(on_failure.at_most_ns),
+        "limit": on_failure.limit,
+    }
 
 
 def _firmware(firmware: FirmwareSpec) -> dict[str, Any]:
