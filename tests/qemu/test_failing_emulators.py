@@ -15,7 +15,7 @@ from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.scenario import FirmwareSpec, NodeSpec, Role
 from swarmrig.nodes import console
-from swarmrig.nodes.qemu import emulator, memory, monitor
+from swarmrig.nodes.emulator import memory, monitor, process
 from swarmrig.nodes.qemu.backend import QemuBackend
 from swarmrig.nodes.qemu.firmware import firmware_path
 from swarmrig.testing import open_workbench
@@ -65,7 +65,7 @@ async def test_words_of_the_real_emulator(tmp_path: Path) -> None:
 async def test_an_emulator_that_never_greets(
     fake_emulator: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emulator, "START_DEADLINE_S", 0.5)
+    monkeypatch.setattr(process, "START_DEADLINE_S", 0.5)
     error, seconds = await start_error(fake_emulator("live()"), tmp_path)
     assert "not started within 0.5 s" in error.message
     assert seconds < 3.0
@@ -116,7 +116,7 @@ async def test_an_emulator_that_ignores_the_request_to_end(fake_emulator: Fake, 
         async with bench.node():
             await bench.trace().wait_for_console("up")
             begin = time.monotonic()
-        assert time.monotonic() - begin < emulator.STOP.term_s + 1.0
+        assert time.monotonic() - begin < process.STOP.term_s + 1.0
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ async def test_a_flooding_console_starves_nobody_and_costs_no_memory(
 async def test_a_flood_on_stderr_ends_its_writer(
     fake_emulator: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emulator, "FILE_SIZE_LIMIT", 4 << 20)
+    monkeypatch.setattr(process, "FILE_SIZE_LIMIT", 4 << 20)
     spec = fake_emulator(
         """
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, C programs do not
@@ -220,7 +220,7 @@ async def test_a_log_that_cannot_be_written_is_an_error_but_the_guest_is_still_r
         return open_console(node, sock, Path("/dev/full"), sink)
 
     open_console = console.open_console
-    monkeypatch.setattr(emulator, "open_console", on_full_disk)
+    monkeypatch.setattr(process, "open_console", on_full_disk)
     spec = fake_emulator("greet(); console.recv(1); console.sendall(b'hello\\n'); live()")
     with pytest.raises(HostError, match="could not be logged on: No space left on device"):
         async with open_workbench(tmp_path, QemuBackend(), spec) as bench, bench.node() as node:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmrig.model.scenario import FirmwareSpec, NodeSpec
-from swarmrig.nodes.qemu.command import command_template, fill_in, plain, value
+from swarmrig.nodes.emulator.quoting import plain, value
+from swarmrig.nodes.qemu.command import command_template, fill_in
 from swarmrig.nodes.qemu.firmware import firmware_path
 from swarmrig.nodes.qemu.machines import MACHINES, Nic
 from swarmrig.nodes.qemu.options import QemuOptions

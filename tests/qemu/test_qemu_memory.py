@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from swarmrig.errors import NodeError
-from swarmrig.nodes.qemu.memory import BLOCK, GuestMemory
+from swarmrig.nodes.emulator.memory import BLOCK, GuestMemory
 
 pytestmark = pytest.mark.anyio
 

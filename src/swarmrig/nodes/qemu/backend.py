@@ -14,21 +14,20 @@ from swarmrig.api.nodes import LaunchContext, NodePlan
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario, TimeMode
-from swarmrig.nodes.qemu import virtual
-from swarmrig.nodes.qemu.command import command_template, forward_rule
-from swarmrig.nodes.qemu.lockstep import LockstepNode, WithLockstepNmi
-from swarmrig.nodes.qemu.machines import MACHINES, MIB, Machine, Storage
-from swarmrig.nodes.qemu.memory_map import flash_base, memory_map
-from swarmrig.nodes.qemu.node import (
+from swarmrig.nodes.emulator.node import (
     EmulatorNode,
     NodeType,
-    QemuNode,
-    WithFlash,
     WithMemory,
     WithNmi,
     WithPower,
     with_abilities,
 )
+from swarmrig.nodes.qemu import virtual
+from swarmrig.nodes.qemu.command import command_template, forward_rule
+from swarmrig.nodes.qemu.emulator import QemuNode, WithFlash
+from swarmrig.nodes.qemu.lockstep import LockstepNode, WithLockstepNmi
+from swarmrig.nodes.qemu.machines import MACHINES, MIB, Machine, Storage
+from swarmrig.nodes.qemu.memory_map import flash_base, memory_map
 from swarmrig.nodes.qemu.options import QemuOptions
 from swarmrig.nodes.qemu.power_cut import WithPowerCut
 from swarmrig.nodes.qemu.provenance import provenance

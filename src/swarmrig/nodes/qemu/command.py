@@ -12,6 +12,8 @@ from pathlib import Path
 
 from swarmrig.model.scenario import NetworkMode, Scenario
 from swarmrig.net.usermode import LISTEN_IP, forwarded_port
+from swarmrig.nodes.emulator.process import CONSOLE_FD, MEMORY_FD, MONITOR_FD, NETWORK_FD
+from swarmrig.nodes.emulator.quoting import plain, value
 from swarmrig.nodes.qemu.machines import MIB, Nic, Storage
 from swarmrig.nodes.qemu.setup import Setup
 from swarmrig.nodes.qemu.virtual import EPOCH, ICOUNT_SHIFT, TRANSMIT_DELAY_NS, Lockstep
@@ -20,11 +22,6 @@ from swarmrig.timebase.plugin import plugin_option
 MEMORY_FILE = ",memory-backend=flash"
 """The machine's memory is the flash image, mapped: what the guest writes is in the file at once."""
 
-CONSOLE_FD = 3
-MONITOR_FD = 4
-MEMORY_FD = 5
-NETWORK_FD = 6
-"""The port; in virtual time, the channel of the lockstep plugin."""
 STATE_FD = 7
 """The file with the state of the machine to begin with."""
 
@@ -71,16 +68,6 @@ def go_on_from_state() -> list[str]:
     """Further words, to begin with the state of a machine that is read from STATE_FD; without the frames by which QEMU
     tells switches after a migration where the guest is."""
     return ["-incoming", f"fd:{STATE_FD}", "-global", "migration.announce-rounds=0"]
-
-
-def plain(text: str) -> str:
-    """User text as a word of its own."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def value(text: str) -> str:
-    """User text as a value inside a QEMU option string."""
-    return plain(text.replace(",", ",,"))
 
 
 def _machine(setup: Setup) -> Iterator[str]:

@@ -12,8 +12,9 @@ import anyio.to_thread
 
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError, NodeError
-from swarmrig.nodes.qemu.emulator import Emulator, in_virtual_time
-from swarmrig.nodes.qemu.node import WithPower
+from swarmrig.nodes.emulator.node import WithPower
+from swarmrig.nodes.emulator.process import Emulator
+from swarmrig.nodes.qemu.emulator import in_virtual_time
 from swarmrig.nodes.qemu.provisioning import keep_flash
 from swarmrig.timebase.fabric import VirtualFabric
 from swarmrig.timebase.protocol import MEMORY_LIMIT

@@ -18,8 +18,8 @@ import anyio.to_thread
 from swarmrig.api.nodes import NodeSnapshot
 from swarmrig.errors import HostError, NodeError
 from swarmrig.flash.image import copy_image
+from swarmrig.nodes.emulator.monitor import Monitor
 from swarmrig.nodes.qemu.lockstep import LockstepNode
-from swarmrig.nodes.qemu.monitor import Monitor
 from swarmrig.nodes.qemu.provisioning import flash_path
 
 DEADLINE_S = 60.0

@@ -1,4 +1,4 @@
-"""A node that QEMU emulates: what it can do in any time, and what it can do in real time."""
+"""A node that runs in QEMU: what it can do in any time, and what it can do in real time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TypeVar
 
 import anyio
 
-from swarmrig.api.nodes import ExitStatus, LaunchContext, NodePlan
+from swarmrig.api.nodes import ExitStatus, HasFlash, LaunchContext, NodePlan
 from swarmrig.errors import NodeError
 from swarmrig.nodes.console import Console
-from swarmrig.nodes.qemu.emulator import Emulator, in_real_time
-from swarmrig.nodes.qemu.memory import GuestMemory
-from swarmrig.nodes.qemu.provisioning import flash_path
+from swarmrig.nodes.emulator.memory import GuestMemory
+from swarmrig.nodes.emulator.process import Emulator
 
 HALTED = {"shutdown", "internal-error", "guest-panicked", "io-error", "watchdog"}
 """QMP run states that only a reset followed by `cont` leaves."""
@@ -118,14 +117,11 @@ class WithPower(EmulatorNode):
         await self._begin(await self._context.network.renew_port(self.spec.id))
 
 
-class QemuNode(EmulatorNode):
+class RealTimeNode(EmulatorNode):
     """HasConsole, CanStallConsole, CanPause, CanStarve, CanReset beside what every emulator can; in real time."""
 
     halts_on_reboot = False
-    """See `Machine`."""
-
-    def _starting(self, port_fd: int | None) -> AbstractAsyncContextManager[Emulator]:
-        return in_real_time(self.plan, self._context, port_fd)
+    """The emulator was told to stop when the guest reboots."""
 
     @property
     def _console(self) -> Console:
@@ -207,10 +203,9 @@ class WithMemory(EmulatorNode):
         return before, await self._memory.read(address, len(mask))
 
     def _is_flash(self, address: int, size: int) -> bool:
-        base = self.plan.memory.flash_base
-        if base is None or address + size <= base:
+        if not isinstance(self, HasFlash) or self.flash_base is None:
             return False
-        return address < base + flash_path(self._context.directory).stat().st_size
+        return self.flash_base < address + size and address < self.flash_base + self.flash_path.stat().st_size
 
 
 class WithNmi(EmulatorNode):
@@ -219,15 +214,6 @@ class WithNmi(EmulatorNode):
     async def nmi(self) -> None:
         """Raise a non-maskable interrupt, on all processors. NodeError where the machine takes none."""
         await self.emulator.monitor.execute("inject-nmi")
-
-
-class WithFlash(EmulatorNode):
-    """HasFlash."""
-
-    def __init__(self, plan: NodePlan, context: LaunchContext) -> None:
-        super().__init__(plan, context)
-        self.flash_path = flash_path(context.directory)
-        self.flash_base = plan.memory.flash_base
 
 
 NodeType = TypeVar("NodeType", bound=EmulatorNode)
