@@ -14,6 +14,8 @@ from swarmrig.timebase.fabric import VirtualFabric
 
 HOLD_BACK_NS = 500_000_000
 """In real time, facts may become known this late."""
+LAST = 1 << 40
+"""The place of who is told after all others."""
 
 
 class Waiter(Protocol):
@@ -51,6 +53,10 @@ class Clock(Protocol):
 
     def waiter(self) -> Waiter: ...
 
+    def last_waiter(self) -> Waiter:
+        """One who is told after all others who wait for the same time."""
+        ...
+
 
 class RealClock:
     """CLOCK_MONOTONIC minus the start; every process of a run shares it, so their times compare."""
@@ -70,7 +76,10 @@ class RealClock:
         return known_ns - HOLD_BACK_NS
 
     def waiter(self) -> Waiter:
-        return _Sleeper(self, self._queue)
+        return _Sleeper(self, self._queue, self._queue.place())
+
+    def last_waiter(self) -> Waiter:
+        return _Sleeper(self, self._queue, LAST)
 
 
 class _Queue:
@@ -103,10 +112,10 @@ class _Queue:
 
 
 class _Sleeper:
-    def __init__(self, clock: RealClock, queue: _Queue) -> None:
+    def __init__(self, clock: RealClock, queue: _Queue, place: int) -> None:
         self._clock = clock
         self._queue = queue
-        self._place = queue.place()
+        self._place = place
 
     async def until(self, t_ns: int) -> None:
         self._queue.enter(self._place, t_ns)
@@ -144,6 +153,9 @@ class VirtualClock:
 
     def waiter(self) -> Waiter:
         return _Stopper(self, next(self._tokens))
+
+    def last_waiter(self) -> Waiter:
+        return _Stopper(self, LAST)
 
 
 class _Stopper:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
 
 from swarmrig.errors import HostError
-from swarmrig.model.facts import NodeReport
+from swarmrig.model.facts import Fact, NodeReport
 from swarmrig.model.scenario import TimeMode
 from swarmrig.net.evidence import FrameTail
 from swarmrig.net.modes import Network
@@ -31,6 +31,19 @@ AT_A_TIME = 128
 """Frames that are taken in before others may go on."""
 
 
+class Leader(Protocol):
+    """Somebody who says how a run goes on while it lives, and when it ends."""
+
+    def observe(self, fact: Fact) -> None:
+        """Called with every fact of the run."""
+        ...
+
+    async def lead(self, live: LiveRun) -> None:
+        """Called at the beginning. In virtual time, time stands until he waits for one (`live.clock.last_waiter()`),
+        and whenever that is reached. When he returns the run is over, and is judged."""
+        ...
+
+
 @dataclass
 class LiveRun:
     """What works together while a run lives."""
@@ -48,8 +61,9 @@ class LiveRun:
     stepping: Stepping
     """How long an emulator in virtual time may give no sign of life."""
     duration_ns: int | None
-    """None: until interrupted."""
+    """None: until interrupted, or as long as the leader leads."""
     time: TimeMode
+    leader: Leader | None = None
     interrupted: bool = False
     statistics: Mapping[str, Any] = field(default_factory=dict)
     _end_reached: anyio.Event = field(default_factory=anyio.Event)
@@ -60,11 +74,13 @@ class LiveRun:
             tasks.start_soon(self.schedule.live)
             tasks.start_soon(self._report_network_death)
             tasks.start_soon(self._reach_end)
+            if self.leader is not None:
+                tasks.start_soon(self._follow, self.leader)
             if isinstance(self.clock, VirtualClock):
                 assert self.clock.network is not None
                 await self.clock.network.go(
                     self.duration_ns or FOREVER_NS,
-                    waiters=len(self.schedule.faults) + 1,
+                    waiters=len(self.schedule.faults) + (1 if self.leader is None else 2),
                     stepping=self.stepping,
                 )
             while True:
@@ -111,6 +127,12 @@ class LiveRun:
     async def _reach_end(self) -> None:
         waiter = self.clock.waiter()
         await waiter.until(self.duration_ns or FOREVER_NS)
+        self._end_reached.set()
+
+    async def _follow(self, leader: Leader) -> None:
+        """The run ends when its leader has gone, whenever that is."""
+        await leader.lead(self)
+        self.duration_ns = self.clock.now_ns()
         self._end_reached.set()
 
     async def _report_network_death(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from swarmrig.api import CheckContext
@@ -72,6 +72,8 @@ class Recorder:
         self._log = log
         self._clock = clock
         self._observer = observer
+        self.on_console: Callable[[str], None] = _nothing
+        """Called with the id of a node when there is more in its console.log."""
         self.failures: list[str] = []
         self.warnings: list[str] = list(plan.warnings)
         self.nodes = {node.spec.id: NodeTrack() for node in plan.nodes}
@@ -96,6 +98,7 @@ class Recorder:
     def console(self, node: str, t_ns: int, chunk: bytes) -> None:
         """Raw console bytes of a node, any chunking."""
         self._consoles[node].feed(t_ns, chunk)
+        self.on_console(node)
 
     def observe(self, fact: Fact) -> None:
         match fact:
@@ -166,6 +169,7 @@ class Recorder:
         track.state = change.state.value
         if change.state is NodeState.STARTED:
             track.started_ns = change.t_ns
+            track.exit_status = None  # of a former life
         elif change.state is NodeState.EXITED:
             track.exit_status = str(change.data.get("status", "unknown"))
         self.event(change.node, f"node.{change.state.value}", change.data, change.t_ns)
@@ -175,3 +179,7 @@ class Recorder:
         change = NodeChange(self._clock.now_ns(), node, NodeState.UNHEARD)
         self.meter.observe(change)
         self._judge.observe(change)
+
+
+def _nothing(node: str) -> None:
+    """Most runs have nobody who waits for what a console says."""

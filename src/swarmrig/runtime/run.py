@@ -13,7 +13,7 @@ import anyio
 from swarmrig import __version__
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.record import LinkRecord, RunRecord
-from swarmrig.model.scenario import TimeMode
+from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED
 from swarmrig.net.evidence import FrameTail
 from swarmrig.net.topology import AGGREGATOR
@@ -26,7 +26,7 @@ from swarmrig.runtime.firmware import build_firmware
 from swarmrig.runtime.fleet import launched
 from swarmrig.runtime.hosted import HostedNodes
 from swarmrig.runtime.judge import Judge
-from swarmrig.runtime.live import LiveRun
+from swarmrig.runtime.live import Leader, LiveRun
 from swarmrig.runtime.observer import Observer, Unobserved
 from swarmrig.runtime.plan import RunPlan
 from swarmrig.runtime.provenance import write_provenance
@@ -52,6 +52,8 @@ class RunOptions:
     interrupt: anyio.Event = field(default_factory=anyio.Event)
     """Set it to end the run early: it is still judged and recorded (exit code 130)."""
     until_interrupted: bool = False
+    leader: Leader | None = None
+    """Who says how the run goes on, and when it ends, in place of the scenario's duration."""
     skip_build: bool = False
     stepping: Stepping = Stepping()
     """In virtual time."""
@@ -73,7 +75,7 @@ async def run(plan: RunPlan, options: RunOptions | None = None, origin: WarmSwar
     try:
         record = await _Conductor(plan, options, directory, origin).conduct()
         if record.faults:
-            repeat = repeated(plan.scenario, record.faults)
+            repeat = repeated(record.scenario, record.faults)
             (directory.path / REPEAT_FILE).write_text(dump_scenario(repeat), encoding="utf-8")
         if plan.tier == EXACT and not record.interrupted and not record.failures:  # a whole run, or no number for it
             record = replace(record, digest=run_digest(directory.path))
@@ -113,6 +115,11 @@ class _Conductor:
             except LeftoverError as error:
                 recorder.failure("rig", error.message)
             return self._record(recorder, judge, schedule)
+
+    @property
+    def _duration_ns(self) -> int | None:
+        led = self._options.until_interrupted or self._options.leader is not None
+        return None if led else self._plan.scenario.duration_ns
 
     async def _build(self, spawner: Spawner) -> bool:
         """Build the firmware, and what else nodes are made of; False when that was interrupted."""
@@ -154,6 +161,9 @@ class _Conductor:
             async with launched(plan, self._directory, network, spawner, clock, recorder, snapshots) as fleet:
                 schedule = Schedule(plan, clock, network, fleet.nodes, recorder.observe)
                 judge.watch(schedule.observe)
+                if self._options.leader is not None:
+                    judge.watch(self._options.leader.observe)
+                    schedule.past = []
                 live = LiveRun(
                     recorder=recorder,
                     clock=clock,
@@ -166,8 +176,9 @@ class _Conductor:
                     observer=self._options.observer,
                     interrupt=self._options.interrupt,
                     stepping=self._options.stepping,
-                    duration_ns=None if self._options.until_interrupted else plan.scenario.duration_ns,
+                    duration_ns=self._duration_ns,
                     time=plan.scenario.time,
+                    leader=self._options.leader,
                 )
                 if origin is not None:
                     await first_of(fleet.started, fleet.ended)
@@ -186,6 +197,12 @@ class _Conductor:
             recorder.warning("flash", f"read back differs: {difference}")
         return schedule
 
+    def _as_run(self, schedule: Schedule) -> Scenario:
+        """With what the leader has made of it."""
+        if self._options.leader is None:
+            return self._plan.scenario
+        return replace(schedule.scenario, duration_ns=max(self._run_ns, 1))
+
     def _record(self, recorder: Recorder, judge: Judge, schedule: Schedule) -> RunRecord:
         schedule.conclude()
         results = (*judge.results(self._run_ns), *(fault.result() for fault in schedule.faults))
@@ -197,7 +214,7 @@ class _Conductor:
         recorder.event("rig", "run.finished", {"verdict": verdict.value, "exit_code": exit_code}, self._run_ns)
         return RunRecord(
             run_id=self._directory.id,
-            scenario=self._plan.scenario,
+            scenario=self._as_run(schedule),
             version=__version__,
             tier=self._plan.tier,
             digest=None,

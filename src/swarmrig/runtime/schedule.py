@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -12,10 +13,11 @@ import anyio
 from swarmrig.api import FaultContext
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.facts import Fact, FaultChange, FaultStage, Frame
+from swarmrig.model.scenario import Scenario
 from swarmrig.model.triggers import acting_order, trigger_of
 from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.injection import ScheduledFault
-from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.plan import PlannedFault, RunPlan
 
 
 class Schedule:
@@ -36,12 +38,12 @@ class Schedule:
         self._on_change = on_change
         self._claims: dict[str, str] = {}
         self._waiting: list[Fact] = []
+        self.past: list[Fact] | None = None
+        """What faults have been told, for those that are added later; None: nothing is kept."""
         specs = {planned.spec.id: planned.spec for planned in plan.faults}
+        self._specs = specs
         self._order = [spec.id for spec in acting_order(list(specs.values()))]
-        self._by_id = {
-            planned.spec.id: ScheduledFault(planned, trigger_of(planned.spec, specs), self, self._context)
-            for planned in plan.faults
-        }
+        self._by_id = {planned.spec.id: self._scheduled(planned) for planned in plan.faults}
         self.faults = tuple(self._by_id.values())
         self._watching = [fault for fault in self.faults if fault.waits_for_sight]
         self._listening: list[ScheduledFault] = []
@@ -54,6 +56,7 @@ class Schedule:
         if not isinstance(fact, FaultChange):
             self._waiting.append(fact)
             return
+        self._keep(fact)
         for fault in self.faults:
             fault.observe(fact)
 
@@ -65,6 +68,7 @@ class Schedule:
         for fact in sorted(known, key=_order):
             if self._to_listen and self._to_listen[-1].listens_from_ns <= fact.t_ns:
                 self._begin_to_listen(fact.t_ns)
+            self._keep(fact)
             for fault in self._listening:
                 fault.observe(fact)
 
@@ -74,6 +78,30 @@ class Schedule:
         while self._to_listen and self._to_listen[-1].listens_from_ns <= t_ns:
             self._listening.append(self._to_listen.pop())
         self._listening.sort(key=self.faults.index)  # what they tell is told in the order of the scenario
+
+    def add(self, planned: PlannedFault) -> ScheduledFault:
+        """One more fault, with a time that is not past yet; who adds it lets it live. It is told the kept past."""
+        self._specs[planned.spec.id] = planned.spec
+        fault = self._by_id[planned.spec.id] = self._scheduled(planned)
+        self.faults = (*self.faults, fault)
+        for fact in self.past or ():
+            if fact.t_ns >= fault.listens_from_ns or isinstance(fact, FaultChange):
+                fault.observe(fact)
+        self._to_listen.append(fault)
+        self._to_listen.sort(key=lambda one: one.listens_from_ns, reverse=True)
+        return fault
+
+    @property
+    def scenario(self) -> Scenario:
+        """With the faults that were added."""
+        return replace(self._plan.scenario, faults=tuple(fault.spec for fault in self.faults))
+
+    def _keep(self, fact: Fact) -> None:
+        if self.past is not None:
+            self.past.append(fact)
+
+    def _scheduled(self, planned: PlannedFault) -> ScheduledFault:
+        return ScheduledFault(planned, trigger_of(planned.spec, self._specs), self, self._context)
 
     async def live(self) -> None:
         """Until all faults are over. Those in force are healed also when this is cancelled."""

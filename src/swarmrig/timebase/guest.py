@@ -236,6 +236,11 @@ class Guest:
             self.held.give({"t_ns": self.seen_ns, "pc": self.pc})
             self.held = True
 
+    @property
+    def unfinished(self) -> str:
+        """The beginning of a console line that has not ended: a prompt, say."""
+        return self._joiner.rest.decode("utf-8", "surrogateescape")
+
     def take_lines(self) -> list[tuple[int, str]]:
         """Lines of its console since the last call."""
         lines, self.lines, self.waiting_bytes = self.lines, [], 0

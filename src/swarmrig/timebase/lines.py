@@ -23,6 +23,11 @@ class LineJoiner:
             if piece.complete:
                 yield piece.t, self.take_rest()
 
+    @property
+    def rest(self) -> bytes:
+        """The beginning of a line that has not ended."""
+        return bytes(self._part)
+
     def take_rest(self) -> bytes:
         """The beginning of a line that has not ended; it is forgotten here."""
         rest = bytes(self._part)

@@ -339,7 +339,8 @@ class VirtualLoop:
         self.flush()
 
     def statistics(self) -> dict[str, Any]:
-        """See `Fabric.statistics`; `console` has the guests' lines, too, and captures are flushed."""
+        """See `Fabric.statistics`; `console` has the guests' lines, too, `unfinished` those that have not ended, and
+        captures are flushed."""
         self.flush()
         guests = self.guests.values()
         statistics = self.engine.statistics()
@@ -350,6 +351,7 @@ class VirtualLoop:
             "cpu_s": time.process_time(),
             "messages": self._messages,
             "devices": {guest.device: {"attached": guest.alive, "pc": guest.pc} for guest in guests},
+            "unfinished": {guest.device: rest for guest in guests if guest.alive and (rest := guest.unfinished)},
             "capture_error": "; ".join(self._file_failures()) or None,
             "failure": self.failure,
         }
