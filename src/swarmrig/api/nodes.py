@@ -58,8 +58,12 @@ class NodePlan:
     address_by_dhcp: bool = False
     """True when the node's firmware learns its address by DHCP instead of from provisioning."""
     memory: MemoryMap = MemoryMap()
+    may_end_with: frozenset[int] = frozenset()
+    """Exit codes with which the node may end by itself; any other end is a failure, unless the scenario expects it."""
     factory: str | None = None
-    """For PortKind.PYTHON: `package.module:callable` that the network driver instantiates."""
+    """For PortKind.PYTHON: `package.module:callable` (or `file.py:callable`) that the network driver instantiates."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """For PortKind.PYTHON: what the factory is told beside the node's place in the network; JSON-able."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able facts for people: machine, emulator version, flash size."""
 
@@ -249,7 +253,11 @@ class HasFlash(Protocol):
 
 
 class NodeBackend(Protocol):
-    """One kind of node. The registry makes one instance per run."""
+    """One kind of node. The registry makes one instance per run.
+
+    Optional: class attribute `restarts_exactly = True` for nodes that the network itself starts again after a failure
+    (`on_failure: restart`), at an exact virtual time.
+    """
 
     kind: ClassVar[str]
     options_model: ClassVar[Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 from swarmrig.errors import HostError
 from swarmrig.model.network import Impairment
-from swarmrig.model.scenario import NetworkMode, Scenario, TimeMode
+from swarmrig.model.scenario import FailurePolicy, NetworkMode, Scenario, TimeMode
 from swarmrig.timebase.distance import least_latency_ns
 
 EXACT = "exact"
@@ -44,6 +44,10 @@ async def _obstacles(scenario: Scenario, backends: Mapping[str, Any]) -> list[st
         reason = await ask(node) if ask else f"nodes of kind {node.kind} do not say that they can"
         if reason is not None:
             reasons.append(f"node {node.id}: {reason}")
+        elif node.on_failure.policy is FailurePolicy.RESTART and not getattr(
+            backends[node.kind], "restarts_exactly", False
+        ):
+            reasons.append(f"node {node.id}: when it is started again after a failure, depends on this machine's clock")
     return reasons
 
 
