@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from swarmrig.model.network import Fate, LinkPlan, NetworkPlan
 from swarmrig.net.evidence import FrameTail, fate_of
 from swarmrig.net.pcapng import CaptureWriter, PcapngError, PcapngReader
+from swarmrig.net.pcapng_blocks import Section, encode
 
 COMMENTS = st.none() | st.sampled_from([fate.value for fate in Fate]) | st.text(max_size=40)
 RECORDS = st.lists(
     st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 1), st.binary(max_size=300), COMMENTS), max_size=40
 )
+SECTION = encode(Section())
 TCP = bytes.fromhex("525400000001525400000002") + b"\x88\xb5" + b"payload"
 
 
@@ -146,11 +148,12 @@ def test_a_damaged_byte_never_raises_anything_else(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + bytes(16), "block of"),  # classic pcap
-        (b"\x0a\x0d\x0d\x0a\x00\x00\x00\x1c\x1a\x2b\x3c\x4d" + bytes(16), "block of"),  # big endian
+        (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + bytes(16), "classic pcap.*editcap -F pcapng"),
         (b"\x01\x00\x00\x00\x14\x00\x00\x00" + bytes(8) + b"\x14\x00\x00\x00", "no section header"),
-        (b"\x0a\x0d\x0d\x0a\x10\x00\x00\x00" + bytes(4) + b"\x11\x00\x00\x00", "lengths differ"),
-        (b"\x0a\x0d\x0d\x0a\x10\x00\x00\x00" + bytes(4) + b"\x10\x00\x00\x00", "too short"),
+        (SECTION[:-4] + b"\x1d\x00\x00\x00", "lengths differ"),
+        (SECTION[:4] + b"\x10\x00\x00\x00" + SECTION[8:12] + b"\x10\x00\x00\x00", "too short"),
+        (SECTION[:4] + b"\x0f\x00\x00\x00" + SECTION[8:], "block of 15 bytes"),
+        (SECTION[:8] + bytes(20), "byte order magic 00000000"),
     ],
 )
 def test_what_is_wrong_is_said(data: bytes, message: str) -> None:
