@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class SwarmrigError(Exception):
@@ -39,10 +40,15 @@ class Problem:
 
 
 class ScenarioError(SwarmrigError):
-    """The scenario (or an option that changes it) is wrong; carries every problem found, in file order."""
+    """The scenario (or an option that changes it) is wrong; carries every problem found, in file order.
 
-    def __init__(self, problems: Sequence[Problem], *, hint: str | None = None) -> None:
+    `rest` is the scenario without the nodes that are wrong (model.scenario.Scenario), where so much could be read: for
+    whoever wants to say what else is wrong with it.
+    """
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str | None = None, rest: Any = None) -> None:
         self.problems = tuple(problems)
+        self.rest = rest
         super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)
 
 
@@ -64,3 +70,12 @@ class NodeError(SwarmrigError):
         self.node = node
         self.log = log
         super().__init__(f"node {node}: {message}" + (f" (log: {log})" if log else ""), hint=hint)
+
+
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """The errors inside exception groups, as task groups raise them; the error itself when it is no group."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves_of(inner)
+    else:
+        yield error

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator
 
 import click
 
 from swarmrig.cli.output import counted, say
-from swarmrig.errors import ScenarioError, SwarmrigError
+from swarmrig.errors import ScenarioError, SwarmrigError, leaves_of
 from swarmrig.model.verdict import EXIT_INTERRUPTED
 
 EXIT_BROKEN = 3
@@ -22,7 +21,7 @@ _HOST_ERRNOS = frozenset({
 
 def report_failure(error: BaseException) -> int:
     """Say `error` on stderr and return the exit code that it means."""
-    leaves = list(_leaves(error))
+    leaves = list(leaves_of(error))
     if any(isinstance(leaf, KeyboardInterrupt | click.Abort) for leaf in leaves):
         say("interrupted: there is no verdict", stream=sys.stderr)
         return EXIT_INTERRUPTED
@@ -39,7 +38,7 @@ def report_failure(error: BaseException) -> int:
 def describe_failure(error: BaseException) -> list[dict[str, object]]:
     """The same for machines: one mapping per error, with the problems of a scenario file one by one."""
     described: list[dict[str, object]] = []
-    for leaf in _leaves(error):
+    for leaf in leaves_of(error):
         entry: dict[str, object] = {"type": type(leaf).__name__, "message": getattr(leaf, "message", str(leaf))}
         if isinstance(leaf, SwarmrigError):
             entry["hint"] = leaf.hint
@@ -47,15 +46,6 @@ def describe_failure(error: BaseException) -> list[dict[str, object]]:
             entry["problems"] = list(leaf.problems)
         described.append(entry)
     return described
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors inside exception groups, as task groups raise them."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _text(error: BaseException) -> str | None:

@@ -21,7 +21,7 @@ from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.units import NS_PER_S
 from swarmrig.plugins import Registry
 from swarmrig.reports.write import write_reports
-from swarmrig.runtime.plan import RunPlan, make_plan
+from swarmrig.runtime.plan import RunPlan, plan_loaded
 from swarmrig.runtime.run import FinishedRun, RunOptions, run
 from swarmrig.timebase.stepping import Stepping
 
@@ -32,20 +32,19 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def run_choice(choice: Choice, manner: Manner) -> int:
     """Run a scenario from file to verdict; returns the exit code."""
     try:
-        registry = Registry.load()
-        scenario = load(choice, registry)
-        return anyio.run(_run, manner, registry, scenario)
+        return anyio.run(_run, choice, manner)
     except BaseException as error:
         if manner.as_json:
             say_json_line({"kind": "error", "errors": describe_failure(error)})
         raise
 
 
-async def _run(manner: Manner, registry: Registry, scenario: Scenario) -> int:
+async def _run(choice: Choice, manner: Manner) -> int:
+    registry = Registry.load()
     finished: FinishedRun | None = None
     with anyio.CancelScope() as hurry:
         async with interruption(hurry) as interrupt:
-            plan = await make_plan(_paced(scenario, manner), registry)
+            plan = await plan_loaded(lambda: _paced(load(choice, registry), manner), registry)
             for warning in plan.warnings:
                 say(f"warning: {harmless(warning)}", stream=sys.stderr)
             if not interrupt.is_set():

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+FILE = "events.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -64,11 +66,19 @@ class EventLog:
             self.write_until(max(entry[0] for entry in self._waiting))
 
 
+def read_events(directory: Path) -> Iterator[Event]:
+    """The events of a finished run, in order."""
+    with (directory / FILE).open(encoding="ascii") as lines:
+        for line in lines:
+            event = json.loads(line)
+            yield Event(event["t"], event["source"], event["kind"], event["data"])
+
+
 @contextmanager
 def open_event_log(directory: Path) -> Iterator[EventLog]:
     """The log of a run directory; everything waiting is written on leaving."""
     with (
-        (directory / "events.jsonl").open("x", encoding="ascii") as events,
+        (directory / FILE).open("x", encoding="ascii") as events,
         (directory / "walltimes.jsonl").open("x", encoding="utf-8") as walltimes,
     ):
         log = EventLog(events, walltimes)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmrig.api import CheckContext, NodePlan
-from swarmrig.errors import HostError, NodeError, Problem, ScenarioError
+from swarmrig.errors import HostError, NodeError, Problem, ScenarioError, leaves_of
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import CheckSpec, FaultSpec, FramesSeen, NodeSpec, Scenario, SourceRef, TimeMode
 from swarmrig.model.triggers import acting_order, healer_of, trigger_of
@@ -67,15 +67,34 @@ def target_ip(scenario: Scenario, network: NetworkPlan, node: str) -> str:
     return network.device(hub.id).ip
 
 
+async def plan_loaded(load: Callable[[], Scenario], registry: Registry) -> RunPlan:
+    """Load a scenario and plan it. When the file is wrong, what is wrong with its sound nodes on this host is reported
+    together with that. Raises ScenarioError or HostError."""
+    try:
+        scenario = load()
+    except ScenarioError as error:
+        if error.rest is None:
+            raise
+        rest = replace(error.rest, time=TimeMode.REAL)  # whatever it was to be: what is missing is missing
+        _, obstacles = await _plan_nodes(rest, _backends(rest, registry))
+        raise ScenarioError([*error.problems, *obstacles.all_problems()], hint=error.hint) from None
+    return await make_plan(scenario, registry)
+
+
 async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
     """Plan a run. Raises ScenarioError or HostError with everything that stands in the way."""
-    backends = {kind: registry.node(kind)() for kind in dict.fromkeys(node.kind for node in scenario.nodes)}
+    backends = _backends(scenario, registry)
     scenario, reasons = await settle_time(scenario, backends)
     wires = wires_of(scenario)
-    nodes = await _plan_nodes(scenario, backends)
-    _refuse_foreign_ports(scenario, wires, nodes)
-    network = wires.plan(scenario, nodes)
-    faults, checks = plan_wiring(scenario, network, registry, nodes)
+    nodes, obstacles = await _plan_nodes(scenario, backends)
+    try:
+        _refuse_foreign_ports(scenario, wires, nodes)
+        planned = {node.spec.id: node for node in nodes}
+        network = wires.plan(scenario, [planned.get(spec.id) or NodePlan(spec, ()) for spec in scenario.nodes])
+        faults, checks = plan_wiring(scenario, network, registry, nodes)
+    except ScenarioError as error:
+        obstacles.problems.extend(error.problems)
+    obstacles.raise_any()
     return RunPlan(
         scenario=scenario,
         network=network,
@@ -93,23 +112,46 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
     )
 
 
-async def _plan_nodes(scenario: Scenario, backends: dict[str, Any]) -> tuple[NodePlan, ...]:
+@dataclass(slots=True)
+class _Obstacles:
+    """What stands in the way of a run: in the file, and of this host (each once, however many nodes meet it)."""
+
+    problems: list[Problem] = field(default_factory=list)
+    of_host: dict[str, HostError] = field(default_factory=dict)
+
+    def add(self, error: BaseException, node: NodeSpec) -> None:
+        if isinstance(error, NodeError):
+            self.problems.append(_problem(str(error.message), node.source, error.hint))
+        elif isinstance(error, HostError):
+            self.of_host[error.message] = error
+
+    def all_problems(self) -> list[Problem]:
+        return [*self.problems, *(Problem(error.message, hint=error.hint) for error in self.of_host.values())]
+
+    def raise_any(self) -> None:
+        """HostError when the file is not to blame for anything."""
+        if self.problems:
+            raise ScenarioError(self.all_problems())
+        if self.of_host:
+            hint = next((error.hint for error in self.of_host.values() if error.hint), None)
+            raise HostError("\n".join(self.of_host), hint=hint)
+
+
+def _backends(scenario: Scenario, registry: Registry) -> dict[str, Any]:
+    return {kind: registry.node(kind)() for kind in dict.fromkeys(node.kind for node in scenario.nodes)}
+
+
+async def _plan_nodes(scenario: Scenario, backends: dict[str, Any]) -> tuple[tuple[NodePlan, ...], _Obstacles]:
+    """The nodes that can be, and what stands in the way of the others. A backend may raise a group of errors."""
     plans: list[NodePlan] = []
-    problems: list[Problem] = []
-    host_errors: dict[str, HostError] = {}
+    obstacles = _Obstacles()
     for node in scenario.nodes:
         try:
             plans.append(await backends[node.kind].plan(node, scenario))
-        except NodeError as error:
-            problems.append(_problem(str(error.message), node.source, error.hint))
-        except HostError as error:
-            host_errors[error.message] = error
-    if host_errors:
-        messages = "\n".join(host_errors)
-        raise HostError(messages, hint=next((e.hint for e in host_errors.values() if e.hint), None))
-    if problems:
-        raise ScenarioError(problems)
-    return tuple(plans)
+        except* (NodeError, HostError) as group:
+            for error in leaves_of(group):
+                obstacles.add(error, node)
+    return tuple(plans), obstacles
 
 
 def plan_wiring(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarmrig.model.scenario import Scenario
@@ -45,8 +45,7 @@ def build_scenario(
     network = read_network(tree.get("network"), fleet, problems)
     faults = read_faults(tree.get("faults"), fleet, header.duration, header.seed, registry, problems)
     checks = read_checks(tree.entries.get("checks"), fleet, registry, problems)
-    problems.raise_any()
-    return Scenario(
+    scenario = Scenario(
         name=header.name or safe_name(origin.default_name),
         duration_ns=header.duration,
         seed=header.seed,
@@ -60,6 +59,8 @@ def build_scenario(
         source=origin.file,
         warnings=problems.warnings,
     )
+    problems.raise_any(rest=replace(scenario, nodes=fleet.sound, faults=(), checks=()))
+    return scenario
 
 
 def _header(tree: Table, problems: Problems) -> Header:

@@ -77,6 +77,8 @@ class Fleet:
 
     nodes: tuple[NodeSpec, ...]
     ids: tuple[str, ...]
+    sound: tuple[NodeSpec, ...] = ()
+    """The nodes of which nothing is wrong in the file."""
 
     @property
     def complete(self) -> bool:
@@ -108,10 +110,15 @@ class FleetReader:
             self._problems.add(nodes.mark, message, "a node's number is one byte (0..255) in the frames it sends")
         under = self._defaults(defaults)
         some = list(nodes)[:MAX_NODES]
-        read = [self._node(node_id, entry, index, under) for index, (node_id, entry) in enumerate(some)]
-        found = tuple(node for node in read if node is not None)
-        self._refuse_same_numbers(found, nodes)
-        return Fleet(found, tuple(nodes.entries))
+        found, sound = [], []
+        for index, (node_id, entry) in enumerate(some):
+            problems_before = len(self._problems)
+            node = self._node(node_id, entry, index, under)
+            if node is not None:
+                found.append(node)
+                sound += [node] if len(self._problems) == problems_before else []
+        self._refuse_same_numbers(tuple(found), nodes)
+        return Fleet(tuple(found), tuple(nodes.entries), tuple(sound))
 
     def _defaults(self, tree: Tree | None) -> Table:
         if is_null(tree):
@@ -185,7 +192,8 @@ class FleetReader:
     def _options(self, table: Table, model: type[BaseModel]) -> dict[str, Any]:
         extra = table.without(_COMMON)
         self._refuse_unknown(extra, model)
-        found = checked(model, extra.only(_option_names(model) | _free_keys(extra, model)), self._problems)
+        known = extra.only(_option_names(model) | _free_keys(extra, model))
+        found = checked(model, known, self._problems, directory=self._directory)
         if found is None:
             return {}
         commands = {key for key in _PROGRAMS if "/" not in _text(extra.get(key))}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from swarmrig.errors import Problem, ScenarioError
-from swarmrig.model.scenario import SourceRef
+from swarmrig.model.scenario import Scenario, SourceRef
 
 MAX_PROBLEMS = 100
 _LONGEST_WORD = 80
@@ -67,8 +67,8 @@ class Problems:
     def __len__(self) -> int:
         return len(self._found)
 
-    def raise_any(self) -> None:
-        """Raise ScenarioError with all problems in file order, if there are any."""
+    def raise_any(self, rest: Scenario | None = None) -> None:
+        """Raise ScenarioError with all problems in file order, if there are any. `rest`: what is right in the file."""
         if not self._found:
             return
         ordered = _ordered(self._found)
@@ -76,7 +76,7 @@ class Problems:
         more = len(ordered) - len(shown)
         if more:
             shown.append(Problem(f"and {more} more problems", ordered[0].file))
-        raise ScenarioError(shown)
+        raise ScenarioError(shown, rest=rest)
 
 
 def _ordered(problems: Iterable[Problem]) -> list[Problem]:

@@ -15,16 +15,18 @@ def command(choice: Choice, as_json: bool) -> None:
 
     Shows the nodes with their addresses and commands, the network, faults, checks and warnings.
     """
+    from functools import partial
+
     import anyio
 
     from swarmrig.cli.loading import load
     from swarmrig.cli.output import say, say_json
     from swarmrig.cli.planned import plan_json, plan_lines
     from swarmrig.plugins import Registry
-    from swarmrig.runtime.plan import make_plan
+    from swarmrig.runtime.plan import plan_loaded
 
     registry = Registry.load()
-    plan = anyio.run(make_plan, load(choice, registry), registry)
+    plan = anyio.run(plan_loaded, partial(load, choice, registry), registry)
     if as_json:
         say_json(plan_json(plan))
         return
