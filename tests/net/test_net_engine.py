@@ -10,7 +10,8 @@ import pytest
 from swarmrig.api import NodePlan, StepResult
 from swarmrig.model.network import PERFECT, DevicePlan, Impairment, LinkPlan, NetworkPlan, PortKind, SwitchPlan
 from swarmrig.model.scenario import LinkSpec, NetworkSpec, NodeSpec, Role, Scenario, TimeMode, Topology
-from swarmrig.net.engine import Engine, load_factory
+from swarmrig.net.engine import Engine
+from swarmrig.net.factory import load_factory
 from swarmrig.net.link import Record
 from swarmrig.net.router import ANSWER_DELAY_NS
 from swarmrig.net.topology import plan_network

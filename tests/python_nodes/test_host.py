@@ -326,7 +326,7 @@ def test_strangers_asking_for_strangers_are_not_remembered() -> None:
 
 
 def test_settings_are_what_the_file_says_under_settings() -> None:
-    assert host(options={"model": "x:y", "settings": {"gain": 2}}).settings == {"gain": 2}
+    assert host(settings={"gain": 2}).settings == {"gain": 2}
     assert host().settings == {}
 
 

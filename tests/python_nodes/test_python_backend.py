@@ -20,8 +20,7 @@ MODEL = "swarmrig.nodes.python.aggregator:make_aggregator"
 
 
 def spec(model: str = MODEL, **changes: Any) -> NodeSpec:
-    options = PythonOptions(model=model, settings={"gain": 2}).model_dump()
-    return NodeSpec("model", 5, kind="python", options=options, **changes)
+    return NodeSpec("model", 5, kind="python", options={"model": model, "settings": {"gain": 2}}, **changes)
 
 
 def scenario(node: NodeSpec) -> Scenario:
@@ -81,9 +80,22 @@ def test_a_module_that_fails_at_import_is_told_with_its_error(tmp_path: Path, mo
         plan(spec("broken_model_for_test:make"))
 
 
-@pytest.mark.parametrize("model", ["", "module", "module:", ":make", "a b:make", "module:make()", "../x:make", "m:a.b"])
-def test_options_refuse_what_is_no_reference(model: str) -> None:
-    with pytest.raises(ValidationError, match="model"):
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("", "no model is called ''"),
+        ("sensr", "no model is called 'sensr': there are .*sensor"),
+        ("module:", "neither"),
+        (":make", "neither"),
+        ("a b:make", "cannot be imported"),
+        ("math:make()", "neither"),
+        ("../x:make", "cannot be imported"),
+        ("math:a.b", "neither"),
+        ("./nowhere.py:Model", "nowhere.py does not exist"),
+    ],
+)
+def test_options_refuse_what_names_no_model(model: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         PythonOptions(model=model)
 
 

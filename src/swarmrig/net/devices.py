@@ -44,7 +44,7 @@ def node_device(
         "target_ip": target,
         "aggregator_ip": AGGREGATOR_IP,
         "port": scenario.aggregator_port,
-        "options": dict(spec.options),
+        **plan.config,
     }
     return DevicePlan(spec.id, mac, link, plan.port, device.ip, prefix, gateway, factory=plan.factory, config=config)
 

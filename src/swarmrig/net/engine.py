@@ -8,13 +8,15 @@ Frames cross access wires and forwarders at once; only links take time.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from heapq import heappop
 from typing import Any
 
 from swarmrig.api.steppable import SteppableNode
 from swarmrig.model.network import DevicePlan, LinkPlan, NetworkPlan, PortKind
+from swarmrig.net.directory import Directory
+from swarmrig.net.factory import load_factory
 from swarmrig.net.hosted import HostedNode
 from swarmrig.net.layers import Layers
 from swarmrig.net.link import MAX_FRAME, MIN_FRAME, Agenda, Direction, Receiver, Record
@@ -24,15 +26,6 @@ from swarmrig.wire.filter import compile_filter
 
 Capture = Callable[[Record], object]
 NodeFactory = Callable[[DevicePlan], SteppableNode]
-
-
-def load_factory(device: DevicePlan) -> SteppableNode:
-    """Make the Python node that a device's factory string names."""
-    module, _, name = (device.factory or "").partition(":")
-    if not module or not name:
-        raise ValueError(f"device {device.name}: a factory is written package.module:callable, not {device.factory!r}")
-    node: SteppableNode = getattr(importlib.import_module(module), name)(device.name, dict(device.config))
-    return node
 
 
 class Wire:
@@ -85,9 +78,10 @@ class Engine:
         plan: NetworkPlan,
         *,
         captures: Mapping[str, Capture] | None = None,
-        make_node: NodeFactory = load_factory,
+        make_node: NodeFactory | None = None,
     ) -> None:
-        """`captures`: by link name, who gets an entry for each frame that enters that link."""
+        """`captures`: by link name, who gets an entry for each frame that enters that link. `make_node` makes Python
+        nodes in place of their factories."""
         self.plan = plan
         self.now_ns = 0
         self.runts = 0
@@ -97,6 +91,7 @@ class Engine:
         self._wires_by_device = {device.name: self.wires[device.link] for device in plan.devices}
         self._connect_switches()
         self.routers = tuple(self._router(router) for router in plan.routers)
+        make_node = make_node or partial(load_factory, directory=Directory.of_plan(plan))
         self.nodes = {
             device.name: self._host(device, make_node) for device in plan.devices if device.port is PortKind.PYTHON
         }

@@ -23,7 +23,7 @@ from swarmrig.errors import HostError
 from swarmrig.model.network import DevicePlan, NetworkPlan, PortKind
 from swarmrig.net.devices import AGGREGATOR, HOST
 from swarmrig.net.dump import DumpError, DumpReader, GuestTimes
-from swarmrig.net.engine import load_factory
+from swarmrig.net.factory import load_factory
 from swarmrig.net.pcapng import CaptureWriter
 from swarmrig.net.plan_file import dump_plan
 from swarmrig.net.receiver import Receiver, udp_socket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -17,30 +18,41 @@ _QUOTED = re.compile(r"'([^']*)'")
 
 
 def checked(
-    model: type[Model], tree: Tree, problems: Problems, *, also_known: Iterable[str] = (), name: str = ""
+    model: type[Model],
+    tree: Tree,
+    problems: Problems,
+    *,
+    also_known: Iterable[str] = (),
+    name: str = "",
+    directory: Path | None = None,
 ) -> Model | None:
     """The model's instance; what is wrong is reported and left out, so that later checks can still run.
 
     None when not even the rest makes an instance. `also_known` are further keys to suggest; `name` is
-    what messages about the whole call it.
+    what messages about the whole call it. `directory`: what paths are relative to, for validators that look there.
     """
-    value = plain(tree)
-    found = _validate(model, value, (tree, name), problems, tuple(also_known))
+    value, place = plain(tree), {"directory": directory}
+    found = _validate(model, value, (tree, name), problems, tuple(also_known), place)
     if not isinstance(found, set):
         return found
     if isinstance(value, dict) and found:
         rest = {key: item for key, item in value.items() if key not in found}
-        again = _validate(model, rest, None, problems, ())
+        again = _validate(model, rest, None, problems, (), place)
         return None if isinstance(again, set) else again
     return None
 
 
 def _validate(
-    model: type[Model], value: Any, what: tuple[Tree, str] | None, problems: Problems, also_known: tuple[str, ...]
+    model: type[Model],
+    value: Any,
+    what: tuple[Tree, str] | None,
+    problems: Problems,
+    also_known: tuple[str, ...],
+    context: dict[str, Any],
 ) -> Model | set[str]:
     """The instance, or the top-level keys that are wrong (reported when tree and name are given)."""
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=context)
     except ValidationError as error:
         found = error.errors(include_url=False)
         for detail in found:

@@ -31,6 +31,8 @@ from swarmrig.timebase.stepping import DEFAULT_QUANTUM_NS
 
 NEVER = 1 << 62
 FOREVER = NEVER + 1
+AT_ONCE = 20_000
+"""How much a network without guests does before others are heard: some hundredths of a second of work."""
 
 
 class Grant(NamedTuple):
@@ -105,7 +107,8 @@ class Coordinator:
         """Nothing earlier than this can happen any more."""
         network = self._engine.next_ns()
         sends = self._sends[0][0] if self._sends else NEVER
-        return min(min(guest.base_ns for guest in self._guests), NEVER if network is None else network, sends)
+        guests = min((guest.base_ns for guest in self._guests), default=NEVER)
+        return min(guests, NEVER if network is None else network, sends)
 
     @property
     def front_ns(self) -> int:
@@ -119,7 +122,13 @@ class Coordinator:
     @property
     def standing(self) -> bool:
         """Has everybody reached the barrier? Some may still be answering a question (see `ask`)."""
-        return min(map(_NOW, self._guests)) >= self._barrier_ns
+        return min(map(_NOW, self._guests), default=NEVER) >= self._barrier_ns and not self.busy
+
+    @property
+    def busy(self) -> bool:
+        """Has the network, with no guest to wait for, more to do before the barrier? Then it is to `settle` again."""
+        due = self._engine.next_ns()
+        return due is not None and due < self._barrier_ns and self._alone
 
     @property
     def arrived(self) -> bool:
@@ -129,7 +138,7 @@ class Coordinator:
     @property
     def stuck(self) -> bool:
         """Does nobody run, though not everybody has arrived? With nothing granted, time would stand for ever."""
-        return not self.standing and not any(guest.running for guest in self._guests)
+        return not (self.standing or self.busy or any(guest.running for guest in self._guests))
 
     def set_barrier(self, t_ns: int) -> None:
         """Nobody passes this time until it is moved: where something is changed from outside, and the end."""
@@ -204,6 +213,8 @@ class Coordinator:
 
         Not more at a time than can run: who waits for a core may as well wait here, where the horizon still moves.
         """
+        if not self._guests:
+            return []
         barrier_ns = self._barrier_ns
         limit_ns = min(barrier_ns, self.floor_ns + self._reaction_ns) if self.watching else barrier_ns
         ahead = sorted(self._guests, key=_BASE)
@@ -241,7 +252,10 @@ class Coordinator:
 
     def settle(self) -> None:
         """Advance the network through everything that no guest can precede any more. What it does meanwhile may move
-        the barrier."""
+        the barrier. Without guests that is no end of things: it does some, and is `busy` while there are more."""
+        if self._alone:
+            self._settle_alone()
+            return
         engine, sends, guests = self._engine, self._sends, self._guests
         while True:
             floor = min(map(_BASE, guests))
@@ -260,6 +274,21 @@ class Coordinator:
         for guest in guests:
             if guest.gone:
                 _discard(guest.inbox, min(floor, self._barrier_ns))
+
+    @property
+    def _alone(self) -> bool:
+        """There are only nodes that live in the network."""
+        return not self._guests
+
+    def _settle_alone(self) -> None:
+        engine, heap = self._engine, self._engine.agenda.heap
+        due = engine.now_ns
+        for _ in range(AT_ONCE):
+            if not heap or heap[0][0] >= self._barrier_ns:
+                break
+            due, _, receiver, frame = heappop(heap)
+            receiver(due, frame)
+        engine.now_ns = max(engine.now_ns, due)
 
     def _heed_inbox(self, guest: _Guest) -> None:
         """An input is something to act on; one for a time that the guest may have passed is an error."""

@@ -325,7 +325,7 @@ class VirtualLoop:
     def run(self) -> None:
         """Live until `stopped`."""
         while not self.stopped:
-            for fd, events in self._epoll.poll(STEP_S):
+            for fd, events in self._epoll.poll(0 if self._busy else STEP_S):
                 if fd in self._by_fd:
                     self._patience.heard()
                     self._read(self._by_fd[fd])
@@ -337,6 +337,12 @@ class VirtualLoop:
             if self._patience.is_over():
                 self._name_hanging()
         self.flush()
+
+    @property
+    def _busy(self) -> bool:
+        """Is there more to do, whoever reports? Not while somebody holds time, nor once it cannot go on."""
+        coordinator = self._coordinator
+        return coordinator is not None and self._stops.known and self.failure is None and coordinator.busy
 
     def statistics(self) -> dict[str, Any]:
         """See `Fabric.statistics`; `console` has the guests' lines, too, `unfinished` those that have not ended, and

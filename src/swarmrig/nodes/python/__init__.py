@@ -1,4 +1,25 @@
-"""Python nodes: a sans-I/O host to build them from, the aggregator, and the backend that puts them into a network.
+"""Python nodes: models to build them from, models that are shipped, and the backend that puts them into a network.
 
-The fabric process hosts these nodes, so everything but the backend keeps to the standard library.
+The network process hosts these nodes, so everything but the backend keeps to the standard library.
 """
+
+from swarmrig.nodes.python.host import Datagram, Host, Timer, UdpSocket
+from swarmrig.nodes.python.message import MESSAGE_PORT, Message
+from swarmrig.nodes.python.model import Model, Repetition
+from swarmrig.nodes.python.settings import Duration, NodeId, Rate, Share, Size
+
+__all__ = [
+    "MESSAGE_PORT",
+    "Datagram",
+    "Duration",
+    "Host",
+    "Message",
+    "Model",
+    "NodeId",
+    "Rate",
+    "Repetition",
+    "Share",
+    "Size",
+    "Timer",
+    "UdpSocket",
+]

@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
-import importlib
+import difflib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from swarmrig.api.nodes import ExitStatus, LaunchContext, Node, NodePlan
 from swarmrig.errors import NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
+from swarmrig.net.devices import AGGREGATOR
+from swarmrig.net.factory import load_object
+from swarmrig.nodes.python.checked_settings import check_settings, final_settings, nodes_named
+from swarmrig.nodes.python.model import Model
+from swarmrig.nodes.python.shipped import SHIPPED
 
 
 class PythonOptions(BaseModel):
     """Settings of a Python node."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", validate_default=True)
 
     model: str = Field(
-        description="`package.module:callable`, called as callable(name, config); returns a steppable node",
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+        description=f"What the node is: the name of a model that comes with the rig ({', '.join(SHIPPED)}), "
+        "`package.module:Class`, or `./file.py:Class`, relative to the scenario.",
     )
-    settings: dict[str, Any] = Field(default_factory=dict, description="the model's own: `settings` of a `Host`")
+    settings: dict[str, Any] = Field(default_factory=dict, description="What the model is told: see the model.")
+
+    @field_validator("model")
+    @classmethod
+    def _names_a_model(cls, model: str, info: ValidationInfo) -> str:
+        placed = _placed(model, _directory(info))
+        _load(placed)
+        return placed
 
     @field_validator("settings")
     @classmethod
-    def _json_able(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        try:
-            json.dumps(settings)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"settings are handed to another process as JSON: {error}") from error
-        return settings
+    def _fit_the_model(cls, settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "model" not in info.data:
+            return settings  # that the model is wrong has been said
+        kind = _settings_of(_load(info.data["model"]))
+        if kind is None:
+            return _json_able(settings)
+        return check_settings(kind, settings, _directory(info))
 
 
 class PythonNode:
@@ -60,15 +74,25 @@ class PythonBackend:
     kind: ClassVar[str] = "python"
     options_model: ClassVar[Any] = PythonOptions
 
-    async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:  # noqa: ARG002 - the contract
-        """Import the model here, where a mistake is an error of the plan and not of a running network."""
-        options = PythonOptions.model_validate(dict(spec.options))
-        _check_model(spec.id, options.model)
+    async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
+        """What the model is told is made final here."""
+        try:
+            options = PythonOptions.model_validate(dict(spec.options))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise NodeError(spec.id, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        kind = _settings_of(_load(options.model))
+        if kind is None:
+            settings = options.settings
+        else:
+            _see_to_nodes(spec.id, nodes_named(kind, options.settings), scenario)
+            settings = final_settings(kind, options.settings)
         return NodePlan(
             spec=spec,
             command=(),
             port=PortKind.PYTHON,
-            factory=options.model,
+            factory=SHIPPED.get(options.model, options.model),
+            config={"settings": settings},
             warnings=_warnings(spec),
             details={"model": options.model, "settings": options.settings},
         )
@@ -86,19 +110,61 @@ class PythonBackend:
         return ()
 
 
-def _check_model(node: str, model: str) -> None:
-    module, _, name = model.partition(":")
+def _directory(info: ValidationInfo) -> Path | None:
+    """Where the scenario file is, as far as the reader of the file says so."""
+    found = (info.context or {}).get("directory")
+    return None if found is None else Path(found)
+
+
+def _placed(model: str, directory: Path | None) -> str:
+    """The name of a model wherever one is: files by their whole path."""
+    file, colon, name = model.rpartition(":")
+    if not file.endswith(".py"):
+        return model
+    return f"{((directory or Path()) / file).absolute()}{colon}{name}"
+
+
+def _load(model: str) -> Any:
+    """The class, or whatever makes the node. ValueError says why there is none."""
+    if ":" not in model and model not in SHIPPED:
+        raise ValueError(f"no model is called {model!r}: there are {', '.join(SHIPPED)}, or name one of yours as "
+                         "`package.module:Class` or `./file.py:Class`")  # fmt: skip
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        found = load_object(SHIPPED.get(model, model))
+    except (LookupError, ValueError) as error:
+        raise ValueError(str(error.args[0])) from error
+    except FileNotFoundError:
+        raise ValueError(f"the file {model.rpartition(':')[0]} does not exist") from None
     except Exception as error:  # a user's module may raise anything at import
-        raise NodeError(
-            node, f"the model {model!r} cannot be imported: {type(error).__name__}: {error}",
-            hint="is its package installed next to swarmrig, or its directory on PYTHONPATH?",
-        ) from error  # fmt: skip
-    if found is None:
-        raise NodeError(node, f"the module {module!r} has no {name!r}")
+        raise ValueError(
+            f"the model {model!r} cannot be imported: {type(error).__name__}: {error}; "
+            "is its package installed next to swarmrig, or its directory on PYTHONPATH?"
+        ) from error
     if not callable(found):
-        raise NodeError(node, f"the model {model!r} is a {type(found).__name__}, not callable")
+        raise ValueError(f"the model {model!r} is a {type(found).__name__}, not callable")
+    return found
+
+
+def _settings_of(found: Any) -> Any:
+    """The class of a model's settings; None for a maker of nodes that takes whatever there is."""
+    return found.Settings if isinstance(found, type) and issubclass(found, Model) else None
+
+
+def _see_to_nodes(node: str, named: Mapping[str, str], scenario: Scenario) -> None:
+    ids = [other.id for other in scenario.nodes]
+    for setting, other in named.items():
+        if other not in (*ids, AGGREGATOR):
+            near = difflib.get_close_matches(other, ids, n=1)
+            raise NodeError(node, f"settings.{setting}: no node is called {other!r}",
+                            hint=f"did you mean {near[0]!r}?" if near else None)  # fmt: skip
+
+
+def _json_able(settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"settings are handed to another process as JSON: {error}") from error
+    return settings
 
 
 def _warnings(spec: NodeSpec) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class Host:
     """An `api.SteppableNode` with one interface.
 
     `config`: `mac`, `ip`, and, if wanted, `prefix`, `gateway`; a node of a scenario also finds its number, role, target
-    and so on there, and what the file says under `settings:` in `self.settings`.
+    and so on there, the network's `directory`, and what the file says under `settings:` in `self.settings`.
     """
 
     resolution_ns = 1
@@ -103,7 +103,7 @@ class Host:
     def __init__(self, name: str, config: Mapping[str, Any]) -> None:
         self.name = name
         self.config = config
-        self.settings: Mapping[str, Any] = config.get("options", {}).get("settings", {})
+        self.settings: Any = config.get("settings", {})
         self.mac = str(config["mac"]).lower()
         self.ip = str(config["ip"])
         self.prefix = int(config.get("prefix", 16))

@@ -1,0 +1,142 @@
+"""The base of Python models: what a node written in Python overrides, and what it has at hand.
+
+    from dataclasses import dataclass
+    from swarmrig.nodes.python import Duration, Message, Model
+
+    class Thermometer(Model):
+        @dataclass(frozen=True)
+        class Settings:
+            to: str
+            period: Duration = 1_000_000_000
+
+        def on_start(self) -> None:
+            self.every(self.settings.period, self.measure)
+
+        def measure(self) -> None:
+            self.send(self.settings.to, {"celsius": round(self.random.gauss(21.0, 0.5), 2)}, type="reading")
+
+A model knows no time but `now_ns`, no chance but `random`, and nothing of the world but what arrives; so the same file
+and seed give the same bytes in virtual time, and the same class runs in real time among containers.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+from swarmrig.net.directory import NOBODY, Directory
+from swarmrig.nodes.python.host import Datagram, Host, Timer
+from swarmrig.nodes.python.message import MESSAGE_PORT, Message
+from swarmrig.nodes.python.settings import NoSettings, make_settings
+
+_NS_PER_US = 1_000
+
+
+class Model(Host):
+    """A node of a scenario, written in Python. It has all of `Host`: UDP, timers, ping, the console (`log`).
+
+    Attributes: `name` (the node's id), `number`, `role`, `settings`, `random`, `metrics`, `target` (where the nodes of
+    the swarm send to: the coordinator's id, or `aggregator`).
+    """
+
+    Settings: ClassVar[type[Any]] = NoSettings
+    """What the file may say under `settings:`, see nodes.python.settings."""
+
+    settings: Any
+
+    def __init__(self, name: str, config: Mapping[str, Any]) -> None:
+        super().__init__(name, config)
+        self.settings = make_settings(type(self).Settings, self.settings)
+        self.number = int(config.get("number", 0))
+        self.role = str(config.get("role", "sensor"))
+        self.metrics: dict[str, int | float] = {}
+        """Numbers that the run reports as `nodes.ID.model.NAME`."""
+        self.__directory: Directory = config.get("directory", NOBODY)
+        self.__messages = self.open_udp(MESSAGE_PORT, self.__on_message)
+
+    # What a model overrides, beside `on_start`.
+
+    def on_message(self, message: Message) -> None:
+        """A message has arrived."""
+
+    # What a model uses, beside what a host has.
+
+    @cached_property
+    def random(self) -> random.Random:
+        """Chance that belongs to this node alone, seeded from the scenario's seed and the node's id."""
+        return random.Random(f"{self.config.get('seed', 0)}\0{self.name}".encode())
+
+    @property
+    def target(self) -> str:
+        """Where the nodes of the swarm send to: the coordinator, or `aggregator` when there is none or this is it."""
+        return self.__directory.name_of.get(str(self.config.get("target_ip")), "aggregator")
+
+    def send(self, dst: str, payload: Any = None, *, type: str = "message", size_bytes: int = 0) -> Message:
+        """Send a message to a node; returns it. `size_bytes`: what the payload takes on the wire, if that is more than
+        its JSON. LookupError when there is no such node, ValueError when the message does not fit into a datagram."""
+        message = Message(type, self._now_ns // _NS_PER_US, self.name, dst, payload, size_bytes)
+        self.__messages.send(self.address_of(dst), MESSAGE_PORT, message.pack())
+        return message
+
+    def address_of(self, node: str) -> str:
+        """The address of a node of the scenario, or of `aggregator`; LookupError when there is none."""
+        try:
+            return self.__directory.ip_of[node]
+        except KeyError:
+            raise LookupError(f"{self.name}: no node is called {node!r}") from None
+
+    def node_at(self, address: str) -> str:
+        """The node that has an address; the address itself when none has."""
+        return self.__directory.name_of.get(address, address)
+
+    def every(self, period_ns: int, callback: Callable[[], None], *, first_ns: int | None = None) -> Repetition:
+        """Call back again and again: first after `first_ns` (default: one period), then every `period_ns` without
+        drift. ValueError for a period that is none."""
+        if period_ns < 1:
+            raise ValueError(f"{self.name}: a period takes at least 1 ns, not {period_ns}")
+        return Repetition(self, period_ns, callback, self._now_ns + (period_ns if first_ns is None else first_ns))
+
+    def count(self, name: str, by: int | float = 1) -> None:
+        """Add to a metric."""
+        self.metrics[name] = self.metrics.get(name, 0) + by
+
+    def report(self) -> Mapping[str, Any]:
+        """JSON-able state: the metrics, and what the host counts."""
+        return {"metrics": dict(self.metrics), "host": super().report()}
+
+    # Inside.
+
+    def __on_message(self, datagram: Datagram) -> None:
+        try:
+            message = Message.parse(
+                datagram.payload, src=self.node_at(datagram.src), dst=self.name, time_us=datagram.t_ns // _NS_PER_US
+            )
+        except (ValueError, RecursionError):
+            self.counters.malformed["message"] = self.counters.malformed.get("message", 0) + 1
+            return
+        self.on_message(message)
+
+
+class Repetition:
+    """A call that comes again and again, until `cancel`."""
+
+    __slots__ = ("_callback", "_due_ns", "_host", "_period_ns", "_timer")
+
+    def __init__(self, host: Host, period_ns: int, callback: Callable[[], None], first_ns: int) -> None:
+        self._host = host
+        self._period_ns = period_ns
+        self._callback = callback
+        self._due_ns = first_ns
+        self._timer: Timer | None = host.call_at(first_ns, self._fire)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._host.cancel(self._timer)
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._due_ns += self._period_ns
+        self._timer = self._host.call_at(self._due_ns, self._fire)
+        self._callback()
