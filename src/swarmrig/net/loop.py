@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from swarmrig.model.network import PortKind
+from swarmrig.net.attachments import Attachments
 from swarmrig.net.engine import Engine
 from swarmrig.net.pcapng import CaptureWriter
-from swarmrig.net.ports import PacketPort, Port, StreamPort, TapPort
 from swarmrig.net.timer import Timer
 
 FLUSH_NS = 200_000_000
@@ -24,13 +23,6 @@ COALESCE_NS = 200_000
 """Under load what is due is handed over at most this often, so that a wake-up is worth its price: so much later than
 modelled may a device get a frame. It does not add up over hops, for these are stamped with the modelled times."""
 
-_PORTS: Mapping[PortKind, Callable[..., Port]] = {
-    PortKind.PACKET: PacketPort,
-    PortKind.STREAM: StreamPort,
-    PortKind.TAP: TapPort,
-}
-_READ = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
-
 
 class FabricLoop:
     """Runs the engine of one network until `stopped` is set by a command."""
@@ -38,7 +30,6 @@ class FabricLoop:
     def __init__(self, engine: Engine, captures: Mapping[str, CaptureWriter]) -> None:
         self.engine = engine
         self.captures = captures
-        self.ports: dict[str, Port] = {}
         self.start_ns: int | None = None
         self.stopped = False
         self._epoll = select.epoll()
@@ -46,8 +37,7 @@ class FabricLoop:
         self._armed_ns: int | None = None
         self._fired = False
         """The timer has fired and was not set since: it must be, before epoll may block."""
-        self._by_fd: dict[int, str] = {}
-        self._streams: list[StreamPort] = []
+        self._attachments = Attachments(self._epoll)
         self._others: dict[int, Callable[[int], None]] = {}
         self._round_ns = 0
         self._flush_due_ns = 0
@@ -58,9 +48,7 @@ class FabricLoop:
         self._epoll.register(self._timer.fileno(), select.EPOLLIN)
 
     def close(self) -> None:
-        for port in self.ports.values():
-            if port.attached:
-                port.close()
+        self._attachments.close()
         self._timer.close()
         self._epoll.close()
 
@@ -74,20 +62,9 @@ class FabricLoop:
 
     def attach(self, device: str, fd: int) -> None:
         """Connect a device to the descriptor, which now belongs to the loop; a former one is closed."""
-        plan = self.engine.plan.device(device)
-        if plan.port not in _PORTS:
-            raise ValueError(f"device {device} has no port: it is a Python node")
-        old = self.ports.get(device)
-        if old is not None and old.attached:
-            self._detach(old)
-        port = _PORTS[plan.port](fd, self.engine.egress(device), self.engine.ingress(device))
-        self.ports[device] = port
-        self.engine.attach(device, port.deliver)
-        self._by_fd[fd] = device
-        if isinstance(port, StreamPort):
-            self._streams.append(port)
-        if self.start_ns is not None:
-            self._epoll.register(fd, select.EPOLLIN)
+        kind, engine = self.engine.plan.device(device).port, self.engine
+        port = self._attachments.attach(device, kind, fd, engine.egress(device), engine.ingress(device))
+        engine.attach(device, port.deliver)
 
     def start(self, start_ns: int) -> None:
         """Let time run: `start_ns` is the reading of CLOCK_MONOTONIC at run time 0, which is not in the future."""
@@ -96,8 +73,7 @@ class FabricLoop:
         if start_ns > time.monotonic_ns():
             raise ValueError("a network cannot be started for a time to come")
         self.start_ns = start_ns
-        for fd in self._by_fd:
-            self._epoll.register(fd, select.EPOLLIN)
+        self._attachments.begin()
 
     def now_ns(self) -> int:
         """Run time; 0 before the start."""
@@ -145,38 +121,24 @@ class FabricLoop:
                 self._flush_due_ns = now + FLUSH_NS
         if self._dirty and (self._unflushed >= FLUSH_FRAMES or now >= self._flush_due_ns):
             self.flush()
-        if self._streams and self.start_ns is not None:
-            self._watch_backlogs()
+        self._attachments.watch_backlogs()
         if self._settling:
             self._check_settled(now, idle=not frames)
 
     def _take_in(self, now: int, ready: list[tuple[int, int]]) -> int:
         """Serve what is ready; returns how many frames came in."""
-        frames = 0
-        by_fd, ports = self._by_fd, self.ports
+        frames, serve = 0, self._attachments.serve
         for fd, events in ready:
-            device = by_fd.get(fd)
-            if device is None:
+            taken = serve(fd, events, now)
+            if taken < 0:
                 self._react(fd, events)
-                continue
-            port = ports[device]
-            if events & _READ:
-                frames += port.read(now)
-            if events & select.EPOLLOUT:
-                port.write()
-            if not port.attached:
-                self._detach(port)
+            else:
+                frames += taken
         return frames
 
     def _advance(self, now: int) -> None:
         self.engine.advance(now)
         self._advanced_ns = now
-
-    def _watch_backlogs(self) -> None:
-        """Have epoll report room for those streams that something waits for."""
-        self._streams = [port for port in self._streams if port.attached]
-        for port in self._streams:
-            self._epoll.modify(port.fileno(), select.EPOLLIN | (select.EPOLLOUT if port.wants_write() else 0))
 
     def _check_settled(self, now: int, idle: bool) -> None:
         settled = idle and not self.engine.frames_under_way()
@@ -211,15 +173,8 @@ class FabricLoop:
         if fd == self._timer.fileno():
             self._armed_ns = None
             self._fired = True
-        else:
+        elif fd in self._others:  # else it was let go of in this very round
             self._others[fd](events)
-
-    def _detach(self, port: Port) -> None:
-        """The device's far side is gone; what is sent to it from now on is lost without a trace on the wire."""
-        del self._by_fd[port.fileno()]
-        if self.start_ns is not None:
-            self._epoll.unregister(port.fileno())
-        port.close()
 
     def statistics(self) -> dict[str, Any]:
         """See `Fabric.statistics`."""
@@ -227,16 +182,6 @@ class FabricLoop:
             **self.engine.statistics(),
             "now_ns": self.now_ns(),
             "cpu_s": time.process_time(),
-            "devices": {name: _port_counters(port) for name, port in self.ports.items()},
+            "devices": self._attachments.counters(),
             "capture_error": "; ".join(self.capture_errors()) or None,
         }
-
-
-def _port_counters(port: Port) -> dict[str, Any]:
-    return {
-        "attached": port.attached,
-        "received": port.received,
-        "sent": port.sent,
-        "malformed": port.malformed,
-        "missed": port.missed,
-    }

@@ -12,7 +12,7 @@ import socket
 import struct
 from typing import Protocol
 
-from swarmrig.net.link import MAX_FRAME, MIN_FRAME, Direction
+from swarmrig.net.link import MAX_FRAME, MIN_FRAME
 
 BATCH = 32
 """Frames read from one port before the others have their turn."""
@@ -22,6 +22,18 @@ STREAM_BACKLOG = 1 << 20
 _READ_SIZE = MAX_FRAME + 1
 _STREAM_READ_SIZE = 1 << 16
 _LENGTH = struct.Struct(">I")
+
+
+class Egress(Protocol):
+    """Who takes what a device sends: a direction of its link, or somebody before it."""
+
+    def send(self, t_ns: int, frame: bytes) -> None: ...
+
+
+class Ingress(Protocol):
+    """What ends at a device: it is told when the device did not take a frame."""
+
+    def overrun(self, t_ns: int, frame: bytes) -> None: ...
 
 
 class Port(Protocol):
@@ -54,7 +66,7 @@ class PacketPort:
     __slots__ = ("_egress", "_ingress", "_recv", "_send", "_socket", "attached", "malformed", "missed", "received",
                  "sent")  # fmt: skip
 
-    def __init__(self, fd: int, egress: Direction, ingress: Direction) -> None:
+    def __init__(self, fd: int, egress: Egress, ingress: Ingress) -> None:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
         self._recv = self._socket.recv
@@ -112,7 +124,7 @@ class PacketPort:
 class StreamPort:
     """A u32 length (big endian) before each frame, over SOCK_STREAM."""
 
-    def __init__(self, fd: int, egress: Direction, ingress: Direction) -> None:
+    def __init__(self, fd: int, egress: Egress, ingress: Ingress) -> None:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
         self._egress = egress
@@ -189,7 +201,7 @@ class StreamPort:
 class TapPort:
     """A TAP interface's descriptor (IFF_NO_PI): one frame a read or write."""
 
-    def __init__(self, fd: int, egress: Direction, ingress: Direction) -> None:
+    def __init__(self, fd: int, egress: Egress, ingress: Ingress) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
         self._egress = egress
