@@ -7,12 +7,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from swarmrig.integrations.session import Swarm, open_swarm
     from swarmrig.programmatic import RunResult, run, run_async
 
 __version__ = "0.1.0"
-__all__ = ["RunResult", "__version__", "run", "run_async"]
+__all__ = ["RunResult", "Swarm", "__version__", "open_swarm", "run", "run_async"]
 
-_HOMES = {"RunResult": "programmatic", "run": "programmatic", "run_async": "programmatic"}
+_HOMES = {
+    "RunResult": "programmatic",
+    "Swarm": "integrations.session",
+    "open_swarm": "integrations.session",
+    "run": "programmatic",
+    "run_async": "programmatic",
+}
 
 
 def __getattr__(name: str) -> "Any":

@@ -137,13 +137,13 @@ def _load(path: str | Path, settings: RunSettings, registry: Registry) -> Scenar
     return load_scenario(
         path,
         registry=registry,
-        overrides=[(key, _as_yaml(value)) for key, value in settings.get("overrides", {}).items()],
+        overrides=[(key, as_yaml(value)) for key, value in settings.get("overrides", {}).items()],
         seed=settings.get("seed"),
         duration_ns=None if duration_s is None else round(duration_s * NS_PER_S),
         time=None if time is None else TimeMode(time),
     )
 
 
-def _as_yaml(value: object) -> str:
+def as_yaml(value: object) -> str:
     """As the command line would have it; JSON is YAML."""
     return value if isinstance(value, str) else json.dumps(value)

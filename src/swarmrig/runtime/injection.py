@@ -133,6 +133,11 @@ class ScheduledFault:
             getattr(self._fault, "conclude", _nothing)()
 
     @property
+    def failure(self) -> Proof | None:
+        """Why it could not be injected or healed, or was skipped, if so."""
+        return self._failure
+
+    @property
     def is_proved(self) -> bool:
         return self.proof().status is ProofStatus.PROVED
 

@@ -15,6 +15,7 @@ from swarmrig.model.scenario import TimeMode
 from swarmrig.net.evidence import FrameTail
 from swarmrig.net.modes import Network
 from swarmrig.runtime.clock import Clock, VirtualClock
+from swarmrig.runtime.directory import RunDirectory
 from swarmrig.runtime.events import EventLog
 from swarmrig.runtime.fleet import Fleet
 from swarmrig.runtime.hosted import HostedNodes
@@ -49,6 +50,7 @@ class LiveRun:
     """What works together while a run lives."""
 
     recorder: Recorder
+    directory: RunDirectory
     clock: Clock
     log: EventLog
     network: Network
@@ -67,6 +69,7 @@ class LiveRun:
     interrupted: bool = False
     statistics: Mapping[str, Any] = field(default_factory=dict)
     _end_reached: anyio.Event = field(default_factory=anyio.Event)
+    _collecting: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def live(self) -> None:
         """Until the end, whatever that is."""
@@ -110,6 +113,10 @@ class LiveRun:
 
     async def collect(self) -> None:
         """Take in what has become known."""
+        async with self._collecting:  # else what is read later could be told first
+            await self._collect()
+
+    async def _collect(self) -> None:
         try:
             self.statistics = await self.network.statistics()
         except HostError:  # its death is reported by who waits for it

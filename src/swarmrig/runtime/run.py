@@ -166,6 +166,7 @@ class _Conductor:
                     schedule.past = []
                 live = LiveRun(
                     recorder=recorder,
+                    directory=self._directory,
                     clock=clock,
                     log=log,
                     network=network,

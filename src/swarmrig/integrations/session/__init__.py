@@ -1,0 +1,9 @@
+"""A swarm in the background that a program leads: it lets time pass, types, breaks things, and looks."""
+
+from __future__ import annotations
+
+from swarmrig.integrations.session.errors import NotSeenError, SwarmOverError
+from swarmrig.integrations.session.nodes import Dut, Node
+from swarmrig.integrations.session.swarm import Injected, Settings, Swarm, open_swarm
+
+__all__ = ["Dut", "Injected", "Node", "NotSeenError", "Settings", "Swarm", "SwarmOverError", "open_swarm"]
