@@ -51,6 +51,9 @@ OUTBOUND, INBOUND = 2, 1
 
 _ETHERNET = 1
 _SNAP_LENGTH = 262_144
+_TIMED = EnhancedPacket, ObsoletePacket
+_RECORDS = JournalEntry, Custom
+"""No packets, but tshark counts them, too."""
 _NANOSECONDS = 9
 _PACKET_HEAD = struct.Struct("<IIIIIII")
 _U32 = struct.Struct("<I")
@@ -147,7 +150,7 @@ class PcapngReader:
         """Packets completed by `data`; PcapngError when it is no such capture."""
         found: list[Packet] = []
         for block in self._blocks.feed(data):
-            if isinstance(block, EnhancedPacket | ObsoletePacket):
+            if isinstance(block, _TIMED):
                 found.append(self._packet(block, block.options))
             elif isinstance(block, SimplePacket):
                 found.append(self._packet(EnhancedPacket(0, 0, *block), ()))
@@ -155,7 +158,7 @@ class PcapngReader:
                 self._interface(block)
             elif isinstance(block, Section):
                 self._before, self._order = len(self.interfaces), block.byte_order
-            elif isinstance(block, JournalEntry | Custom):
+            elif isinstance(block, _RECORDS):
                 self._count += 1
         return found
 
