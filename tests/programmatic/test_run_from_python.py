@@ -91,7 +91,7 @@ def test_what_is_wrong_is_raised_before_there_is_a_run(pair: Path, tmp_path: Pat
     pair.write_text(PAIR.replace("3s", "soon"))
     with pytest.raises(ScenarioError, match="duration"):
         swarmrig.run(pair, output_dir=tmp_path / "runs")
-    with pytest.raises(ScenarioError, match="no such file|not exist|cannot be read"):
+    with pytest.raises(ScenarioError, match=r"no such file|not exist|cannot be read"):
         swarmrig.run(tmp_path / "missing.yml", output_dir=tmp_path / "runs")
     with pytest.raises(ValueError, match="'sometimes'"):
         swarmrig.run(pair, time="sometimes")

@@ -154,6 +154,8 @@ class NetworkSpec:
     impairment: Impairment = Impairment()
     links: tuple[LinkSpec, ...] = ()
     mode: NetworkMode = NetworkMode.FABRIC
+    quantum_ns: int = 0
+    """Messages are handed to Python nodes at multiples of this; 0: when they arrive."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def node_device(
         "tdm_slot": spec.tdm_slot,
         "tdm_nodes": len(scenario.nodes),
         "seed": scenario.seed,
+        "quantum_ns": scenario.network.quantum_ns,
         "target_ip": target,
         "aggregator_ip": AGGREGATOR_IP,
         "port": scenario.aggregator_port,

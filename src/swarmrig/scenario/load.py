@@ -11,6 +11,7 @@ from swarmrig.model.units import format_duration
 from swarmrig.plugins import Registry
 from swarmrig.scenario.baseline import Baseline, with_baseline
 from swarmrig.scenario.build import Origin, build_scenario
+from swarmrig.scenario.dialects.harness import harness_to_native, is_harness
 from swarmrig.scenario.dialects.swarm import swarm_to_native
 from swarmrig.scenario.fleet import Forced
 from swarmrig.scenario.located import parse, read_text
@@ -116,10 +117,13 @@ def _to_native(tree: Table, problems: Problems) -> tuple[Table, str]:
     if "swarm" in tree.entries and "swarmrig" not in tree.entries:
         return swarm_to_native(tree, problems), "swarm"
     if "swarmrig" not in tree.entries:
+        if is_harness(tree):
+            return harness_to_native(tree, problems), "harness"
         close = next((key for key, _ in tree if suggest(key, ["swarmrig"])), None)
         problems.add(
             tree.place(close) if close else tree.mark,
-            "not a scenario: neither `swarmrig: 1` (native format) nor `swarm:` (swarm dialect) at its top level",
+            "not a scenario: neither `swarmrig: 1` (native format) nor `swarm:` or `duration_sec:` (swarm and harness "
+            "dialects) at its top level",
             f"did you mean 'swarmrig' instead of {close!r}?" if close else None,
         )
         problems.raise_any()

@@ -121,6 +121,11 @@ class NetworkEntry(Section):
         description="`fabric`: the rig's own network, which needs no root. `bridge`: the same, with this host in it. "
         "`user`: each QEMU node alone behind its emulator's NAT, as a last resort.",
     )
+    quantum: DurationNs = Field(
+        0,
+        description="Python nodes are handed their messages at multiples of this, in the order in which they were "
+        "sent. 0: when they arrive.",
+    )
 
 
 class FlashPartEntry(Section):

@@ -60,6 +60,8 @@ def _network(scenario: Scenario) -> dict[str, Any]:
     if network.hub is not None:
         found["hub"] = network.hub
     found["mode"] = network.mode.value
+    if network.quantum_ns:
+        found["quantum"] = format_duration(network.quantum_ns)
     found["link"] = _impairment(network.impairment)
     found["links"] = [_link(link) for link in network.links]
     return found

@@ -54,6 +54,8 @@ class Model(Host):
         self.metrics: dict[str, int | float] = {}
         """Numbers that the run reports as `nodes.ID.model.NAME`."""
         self.__directory: Directory = config.get("directory", NOBODY)
+        self.__quantum_ns = int(config.get("quantum_ns", 0))
+        self.__inbox: list[Message] = []
         self.__messages = self.open_udp(MESSAGE_PORT, self.__on_message)
 
     # What a model overrides, beside `on_start`.
@@ -116,7 +118,22 @@ class Model(Host):
         except (ValueError, RecursionError):
             self.counters.malformed["message"] = self.counters.malformed.get("message", 0) + 1
             return
-        self.on_message(message)
+        if self.__quantum_ns:
+            self.__keep(message)
+        else:
+            self.on_message(message)
+
+    def __keep(self, message: Message) -> None:
+        """Until the next multiple of the network's quantum."""
+        if not self.__inbox:
+            self.call_at(-(-self.now_ns // self.__quantum_ns) * self.__quantum_ns, self.__hand_over)
+        self.__inbox.append(message)
+
+    def __hand_over(self) -> None:
+        """In the order of (time, source, sequence), whatever ways the messages took."""
+        inbox, self.__inbox = self.__inbox, []
+        for message in sorted(inbox, key=lambda each: (each.time_us, each.src)):
+            self.on_message(message)
 
 
 class Repetition:

@@ -7,9 +7,7 @@ report in terms of this file.
 
 from __future__ import annotations
 
-from functools import partial
-
-from swarmrig.scenario.explain import hint_for_key
+from swarmrig.scenario.dialects.reading import section, warn_unknown, with_value
 from swarmrig.scenario.problems import Mark, Problems, shorten, suggest
 from swarmrig.scenario.quantities import safe_name
 from swarmrig.scenario.tree import Entry, Items, Scalar, Table, Tree, describe, is_null
@@ -30,50 +28,25 @@ _YES_NO = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": F
 
 def swarm_to_native(tree: Table, problems: Problems) -> Table:
     """The same scenario in the native format; problems and warnings are collected."""
-    _warn_unknown(tree, _TOP, problems)
-    swarm = _section(tree.get("swarm"), "swarm", problems)
-    _warn_unknown(swarm, _SWARM, problems)
+    warn_unknown(tree, _TOP, problems)
+    swarm = section(tree.get("swarm"), "swarm", problems)
+    warn_unknown(swarm, _SWARM, problems)
     nodes = _nodes(tree, problems)
     native = Table({}, tree.mark).with_value("swarmrig", Scalar(1, tree.mark, "1"))
-    native = _with(native, "name", swarm, "name", _name(swarm, problems))
-    native = _with(native, "duration", swarm, "duration_s", _duration(swarm, problems))
+    native = with_value(native, "name", swarm, "name", _name(swarm, problems))
+    native = with_value(native, "duration", swarm, "duration_s", _duration(swarm, problems))
     port = swarm.get("aggregator_port")
     if port is not None and not is_null(port):
-        native = _with(native, "aggregator_port", swarm, "aggregator_port", port)
+        native = with_value(native, "aggregator_port", swarm, "aggregator_port", port)
     topology = _topology(swarm, len(nodes.entries), problems)
-    native = native.with_value("network", _with(Table({}, swarm.mark), "topology", swarm, "topology", topology))
+    native = native.with_value("network", with_value(Table({}, swarm.mark), "topology", swarm, "topology", topology))
     native = native.with_value("nodes", nodes, tree.place("nodes"))
     for key, theirs in (("checks", "assertions"), ("faults", "faults")):
         value = tree.get(theirs)
         if value is not None:
             value = _one_by_one(value, problems) if key == "checks" else value
-            native = _with(native, key, tree, theirs, value)
+            native = with_value(native, key, tree, theirs, value)
     return native
-
-
-def _section(tree: Tree | None, name: str, problems: Problems) -> Table:
-    if isinstance(tree, Table):
-        return tree
-    if tree is not None and not is_null(tree):
-        problems.add(tree.mark, f"{name}: expected a mapping, seen {describe(tree)}")
-    return Table({}, tree.mark) if tree is not None else Table()
-
-
-def _with(native: Table, key: str, source: Table, theirs: str, value: Tree) -> Table:
-    """Set a native key, known to messages by the word of the source."""
-    return native.with_value(key, value, source.place(theirs)).relabelled(key, theirs)
-
-
-def _warn_unknown(table: Table, known: tuple[str, ...], problems: Problems) -> None:
-    """Unknown keys of the file; one that `--set` brought is a mistake of the command line."""
-    for key, entry in table:
-        if key in known:
-            continue
-        hint = partial(hint_for_key, key, known)
-        if entry.mark.line is None:
-            problems.add(entry.mark, f"unknown key {shorten(key)}", hint)
-        else:
-            problems.warn(entry.mark, f"unknown key {shorten(key)} is ignored", hint)
 
 
 def _name(swarm: Table, problems: Problems) -> Scalar:
@@ -137,7 +110,7 @@ def _nodes(tree: Table, problems: Problems) -> Table:
         return Table({"n0": Entry(listed.mark, Table({}, listed.mark), "nodes")}, mark)
     entries: dict[str, Entry] = {}
     for position, item in enumerate(listed.items):
-        node = _section(item, f"node {position}", problems)
+        node = section(item, f"node {position}", problems)
         node = Table(node.entries, item.mark)
         number, place = _node_id(node, position)
         other = entries.get(f"n{number}")
@@ -159,16 +132,16 @@ def _node_id(node: Table, position: int) -> tuple[int, Mark]:
 
 
 def _node(node: Table, count: int, problems: Problems) -> Table:
-    _warn_unknown(node, (*_NODE_TO_NATIVE, *_CONFIG), problems)
+    warn_unknown(node, (*_NODE_TO_NATIVE, *_CONFIG), problems)
     native, config = Table({}, node.mark), Table({}, node.mark)
     for theirs, ours in _NODE_TO_NATIVE.items():
         value = node.get(theirs)
         if value is not None and not is_null(value):
-            native = _with(native, ours, node, theirs, _boolean(value) if theirs == "is_gateway" else value)
+            native = with_value(native, ours, node, theirs, _boolean(value) if theirs == "is_gateway" else value)
     for key in _CONFIG:
         value = node.get(key)
         if value is not None and not is_null(value):
-            config = _with(config, key, node, key, value)
+            config = with_value(config, key, node, key, value)
     _warn_unusual(node, count, problems)
     return native.with_value("config", config)
 
