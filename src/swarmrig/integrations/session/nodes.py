@@ -55,6 +55,7 @@ class Node:
         each, in the order of the patterns. NotSeenError (an AssertionError) when it is not seen in time, when the node
         ends first, or when one of `not_matching` is seen before.
         """
+        __tracebackhide__ = True
         patterns = [compiled(self._own(one)) for one in _several(pattern)]
         forbidden = [compiled(self._own(one)) for one in _several(not_matching)]
         return self._expect(patterns, forbidden, timeout, expect_all)
@@ -68,6 +69,7 @@ class Node:
         not_matching: Pattern | Sequence[Pattern] = (),
     ) -> Any:
         """As `expect`, for text that is no pattern."""
+        __tracebackhide__ = True
         patterns = [exactly(self._own(one)) for one in _several(text)]
         forbidden = [compiled(self._own(one)) for one in _several(not_matching)]
         return self._expect(patterns, forbidden, timeout, expect_all)
@@ -113,6 +115,7 @@ class Node:
         timeout: Duration,
         expect_all: bool,
     ) -> Any:
+        __tracebackhide__ = True
         timeout_ns, lead = parse_duration_ns(timeout), self._swarm._lead
         search = Search(lead.transcript(self.name), [*patterns, *forbidden])
         matches: dict[re.Pattern[Any], re.Match[Any]] = {}

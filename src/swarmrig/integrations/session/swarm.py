@@ -12,6 +12,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from swarmrig.errors import SwarmrigError
 from swarmrig.integrations.session.errors import SwarmOverError
 from swarmrig.integrations.session.lead import Lead
 from swarmrig.integrations.session.nodes import DEFAULT_TIMEOUT, Duration, Node
@@ -171,15 +172,19 @@ class Swarm:
 
     def require_pass(self) -> None:
         """End the run; AssertionError, with what did not pass and where to look, unless the verdict is PASS."""
+        __tracebackhide__ = True
         result = self.finish()
         if result.verdict is not Outcome.PASS:
             raise AssertionError(explain(result))
 
     def _ask(self, wish: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Have a wish of the lead fulfilled; given up when the caller is interrupted."""
+        __tracebackhide__ = True
         future = self._portal.start_task_soon(self._lead.fulfil, partial(wish, *arguments))
         try:
             return future.result()
+        except SwarmrigError as error:
+            raise error.with_traceback(None) from None  # how it came about in here is nothing to the caller
         except BaseException:
             future.cancel()
             raise
