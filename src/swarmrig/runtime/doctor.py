@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import platform
 import re
 import shutil
 import struct
@@ -17,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from swarmrig.errors import HostError
+from swarmrig.nodes.emulator import kvm
 from swarmrig.nodes.qemu.machines import MACHINES, Machine, Storage
 from swarmrig.nodes.qemu.setup import DEBIAN_PACKAGES
 from swarmrig.proc import Completed, RunScope, Spawner, open_spawner
@@ -36,12 +36,8 @@ CROSS_COMPILERS = {
 OLDEST_QEMU = (7, 2)
 """The first with `-netdev dgram`, which the network is attached by."""
 
-KVM = "/dev/kvm"
 _TUNSETIFF = 0x400454CA
 _IFF_TAP_NO_PI = 0x0002 | 0x1000
-_KVM_EXIT_VALUE = 0x15
-_KVM_EXIT_CODE = _KVM_EXIT_VALUE << 1 | 1
-"""isa-debug-exit ends QEMU with (value << 1) | 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +83,7 @@ def _probes(spawner: Spawner, scratch: Path) -> dict[str, Callable[[], Awaitable
         "qemu-system-x86_64": partial(_qemu, spawner, "x86_64", "q35"),
         **{machine.name: partial(_espressif, spawner, machine) for machine in esp_machines},
         "virtual time": partial(_virtual_time, spawner),
+        "qemu-img": partial(_program, spawner, "qemu-img", "for nodes of kind vm with a disk: apt install qemu-utils"),
         "kvm": partial(_kvm, spawner, scratch),
         "tap": partial(anyio.to_thread.run_sync, _tap),
         "user namespaces": partial(_user_namespaces, spawner),
@@ -175,42 +172,11 @@ async def _output(spawner: Spawner, argv: Sequence[str]) -> str:
 
 async def _kvm(spawner: Spawner, scratch: Path) -> Probe:
     """The device may be there and hang every guest: run one, for a moment."""
-    name, hint = "kvm", "optional: enable virtualisation in the firmware or the surrounding VM, join the group kvm"
-    if not os.access(KVM, os.F_OK):
-        return Probe(name, False, f"{KVM} does not exist", hint)
-    if not os.access(KVM, os.R_OK | os.W_OK):
-        return Probe(name, False, f"{KVM} may not be opened", "sudo usermod -aG kvm $USER, then log in again")
     emulator = shutil.which("qemu-system-x86_64")
-    if platform.machine() != "x86_64" or emulator is None:
-        return Probe(name, False, f"{KVM} is there, but not tried: no qemu-system-x86_64", DEBIAN_PACKAGES["x86_64"])
-    rom = scratch / "exit.rom"
-    rom.write_bytes(exit_rom())
-    try:
-        completed = await spawner.run(tiny_guest(emulator, "kvm", rom), deadline_s=DEADLINE_S)
-    except HostError:
-        return Probe(name, False, f"{KVM} is there, but a guest did not get anywhere within {DEADLINE_S:g} s", hint)
-    if completed.exit.code == _KVM_EXIT_CODE:
-        return Probe(name, True, "a guest ran")
-    return Probe(name, False, f"a guest failed ({completed.exit}): {_first_line(completed.stderr)}", hint)
-
-
-def exit_rom() -> bytes:
-    """A 64 KiB PC firmware that counts in memory for a moment and then ends the emulator; hlt all around."""
-    rom = bytearray(b"\xf4" * 0x10000)
-    count = bytes.fromhex("31c0 8ed8 31c9 ff060005 e2fa")  # ds = cx = 0; do inc word [0x500] while --cx
-    check = bytes.fromhex("833e000500 7506")  # 65536 times later: cmp word [0x500], 0; jne to the hlt
-    leave = bytes((0xB0, _KVM_EXIT_VALUE)) + bytes.fromhex("baf400 ee f4 ebfd")  # out 0xf4, value; hlt for ever
-    code = count + check + leave
-    rom[0xFF00 : 0xFF00 + len(code)] = code
-    rom[0xFFF0:0xFFF3] = bytes.fromhex("e90dff")  # the reset vector: jmp 0xff00
-    return bytes(rom)
-
-
-def tiny_guest(emulator: str, accelerator: str, rom: Path) -> list[str]:
-    """The command that runs `exit_rom`."""
-    machine = ["-machine", "pc", "-accel", accelerator, "-m", "1M", "-bios", str(rom).replace(",", ",,")]
-    devices = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
-    return [emulator, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *machine, *devices]
+    if emulator is None:
+        return Probe("kvm", False, "not tried: no qemu-system-x86_64", DEBIAN_PACKAGES["x86_64"])
+    found = await kvm.try_guest(spawner, Path(emulator), scratch)
+    return Probe("kvm", found.ok, found.detail, found.hint)
 
 
 def _tap() -> Probe:
