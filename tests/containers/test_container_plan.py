@@ -13,6 +13,7 @@ import pytest
 
 from swarmrig.errors import HostError, MissingExtraError, NodeError, ScenarioError
 from swarmrig.model.scenario import NodeSpec, SourceRef
+from swarmrig.net import isolation
 from swarmrig.nodes.container import setup
 from swarmrig.nodes.container.backend import ContainerBackend
 from swarmrig.nodes.container.options import options_of
@@ -120,7 +121,7 @@ async def test_an_engine_that_does_not_answer_is_named(
 ) -> None:
     path = tmp_path / "docker.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-    monkeypatch.setattr(setup, "_effective_capabilities", lambda: -1)
+    monkeypatch.setattr(isolation, "_effective_capabilities", lambda: -1)
     monkeypatch.setattr("swarmrig.nodes.container.engine.ANSWER_S", 0.3)
     with socket.socket(socket.AF_UNIX) as listener:
         if make == "deaf":
@@ -141,14 +142,14 @@ async def test_engines_elsewhere_are_refused(container: Container, monkeypatch: 
 async def test_without_aiodocker_it_names_the_extra(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiodocker", None)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
-    monkeypatch.setattr(setup, "_effective_capabilities", lambda: -1)
+    monkeypatch.setattr(isolation, "_effective_capabilities", lambda: -1)
     with pytest.raises(MissingExtraError, match="'docker'"):
         await plan(container())
 
 
 async def test_without_privilege_it_says_what_to_do(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
-    monkeypatch.setattr(setup, "_effective_capabilities", lambda: 1 << 12)
+    monkeypatch.setattr(isolation, "_effective_capabilities", lambda: 1 << 12)
     with pytest.raises(HostError, match="takes root") as caught:
         await plan(container())
     assert "network: bridge" in str(caught.value)

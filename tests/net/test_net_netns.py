@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from swarmrig.errors import HostError
-from swarmrig.net.netns import Tap, open_socket, open_tap
+from swarmrig.net.interface import Tap
+from swarmrig.net.netns import open_socket, open_tap
 
 pytestmark = [
     pytest.mark.root,

@@ -1,4 +1,4 @@
-"""List and delete network links by rtnetlink(7), for clean-up where neither `ip` nor a library may be at hand."""
+"""List, delete and pair network links by rtnetlink(7), where neither `ip` nor a library may be at hand."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, por
 INFO = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
 ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
 ERROR = struct.Struct("=i")
-NLMSG_ERROR, NLMSG_DONE, RTM_DELLINK, RTM_GETLINK = 2, 3, 17, 18
-REQUEST, ACK, DUMP = 1, 4, 0x300
-IFLA_IFNAME, IFLA_IFALIAS = 3, 20
+NLMSG_ERROR, NLMSG_DONE, RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 2, 3, 16, 17, 18
+REQUEST, ACK, DUMP, EXCLUSIVE, CREATE = 1, 4, 0x300, 0x200, 0x400
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_IFALIAS = 3, 18, 20
+IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1  # linux/if_link.h, linux/veth.h
 
 
 class Link:
@@ -27,7 +28,7 @@ class Link:
 
 def links() -> list[Link]:
     """Every link of the current network namespace."""
-    return [_parse(body) for kind, body in _ask(RTM_GETLINK, REQUEST | DUMP, 0) if kind == 16]
+    return [_parse(body) for kind, body in _ask(RTM_GETLINK, REQUEST | DUMP, 0) if kind == RTM_NEWLINK]
 
 
 def delete(link: Link) -> None:
@@ -39,8 +40,22 @@ def delete(link: Link) -> None:
             raise
 
 
-def _ask(kind: int, flags: int, index: int) -> list[tuple[int, bytes]]:
-    payload = INFO.pack(0, 0, index, 0, 0)
+def make_pair(name: str, peer: str) -> None:
+    """Two links joined by a cable (veth). OSError with the kernel's errno when it refuses."""
+    other = INFO.pack(0, 0, 0, 0, 0) + _attribute(IFLA_IFNAME, peer.encode() + b"\0")
+    data = _attribute(IFLA_INFO_DATA, _attribute(VETH_INFO_PEER, other))
+    info = _attribute(IFLA_LINKINFO, _attribute(IFLA_INFO_KIND, b"veth\0") + data)
+    named = _attribute(IFLA_IFNAME, name.encode() + b"\0")
+    _ask(RTM_NEWLINK, REQUEST | ACK | CREATE | EXCLUSIVE, 0, named + info)
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    length = ATTRIBUTE.size + len(data)
+    return ATTRIBUTE.pack(length, kind) + data + bytes(-length % 4)
+
+
+def _ask(kind: int, flags: int, index: int, attributes: bytes = b"") -> list[tuple[int, bytes]]:
+    payload = INFO.pack(0, 0, index, 0, 0) + attributes
     sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, 0)
     try:
         sock.settimeout(1.0)

@@ -97,7 +97,7 @@ def kill_all(targets: Callable[[], Iterable[int]], removed: Removed, *, freeze: 
         removed.processes += [f"{pid} ({probe.command(pid)})" for pid, _ in _running(targets)]
         return
     if freeze:
-        _freeze(targets, end - KILL_DEADLINE_S / 2)
+        stand_still(targets, end - KILL_DEADLINE_S / 2)
     seen: set[tuple[int, int]] = set()
     while True:
         running = _running(targets)
@@ -112,7 +112,7 @@ def kill_all(targets: Callable[[], Iterable[int]], removed: Removed, *, freeze: 
         time.sleep(POLL_S)  # processes die asynchronously, and orphans arrive here meanwhile
 
 
-def _freeze(targets: Callable[[], Iterable[int]], end: float) -> None:
+def stand_still(targets: Callable[[], Iterable[int]], end: float) -> None:
     """SIGSTOP everything until all of it, children that were just being forked included, has stopped."""
     while time.monotonic() < end:
         moving = [(pid, found.start) for pid, found in _running(targets) if found.state not in "Tt"]

@@ -11,7 +11,8 @@ import anyio.to_thread
 
 from swarmrig.api.nodes import LaunchContext
 from swarmrig.errors import HostError
-from swarmrig.net.netns import Tap, open_tap, remove_link
+from swarmrig.net.interface import Tap
+from swarmrig.net.netns import open_tap, remove_link
 
 
 @asynccontextmanager

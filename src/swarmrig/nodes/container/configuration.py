@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from swarmrig.api.nodes import LaunchContext
-from swarmrig.model.network import NetworkPlan
 from swarmrig.nodes.container.gate import IN_CONTAINER, Gate
 from swarmrig.nodes.container.options import FABRIC, ContainerOptions, Health
 from swarmrig.nodes.container.setup import HOST, ports_of
+from swarmrig.nodes.settings import addresses_of, place_variables
 from swarmrig.proc.containers import LABEL, NODE_LABEL
 from swarmrig.proc.scope import TAG
 
@@ -53,14 +53,7 @@ def behind_gate(order: Mapping[str, Any], gate: Gate, words: Sequence[str]) -> d
 
 def environment(context: LaunchContext) -> Mapping[str, str]:
     """What every container is told of its place in the run; also, as every process, whose it is."""
-    return {
-        TAG: context.spawner.scope.run_id,
-        "SWARMRIG_NODE": context.device.name,
-        "SWARMRIG_ADDRESS": context.device.ip,
-        "SWARMRIG_TARGET": context.target_ip,
-        "SWARMRIG_AGGREGATOR": context.aggregator_ip,
-        "SWARMRIG_PORT": str(context.scenario.aggregator_port),
-    }
+    return {TAG: context.spawner.scope.run_id, **place_variables(context)}
 
 
 def _host_configuration(options: ContainerOptions, context: LaunchContext) -> dict[str, Any]:
@@ -74,7 +67,7 @@ def _host_configuration(options: ContainerOptions, context: LaunchContext) -> di
         ],
     }
     if on_fabric:
-        found["ExtraHosts"] = _names(context.network.plan)
+        found["ExtraHosts"] = [f"{name}:{ip}" for name, ip in addresses_of(context.network.plan).items()]
     else:
         found["PortBindings"] = {
             f"{port.container}/{port.protocol}": [{"HostIp": HOST, "HostPort": str(port.host)}]
@@ -85,11 +78,6 @@ def _host_configuration(options: ContainerOptions, context: LaunchContext) -> di
     if options.cpus is not None:
         found["NanoCpus"] = round(options.cpus * 1e9)
     return found
-
-
-def _names(plan: NetworkPlan) -> list[str]:
-    """So that everybody on the fabric is found by name."""
-    return [f"{device.name}:{device.ip}" for device in plan.devices if device.ip]
 
 
 def _health_check(health: Health) -> dict[str, Any]:

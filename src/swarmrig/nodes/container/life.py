@@ -93,9 +93,11 @@ class Life:
         lines = self._tail.decode("utf-8", "replace").splitlines()[-20:]
         return "\n".join([*filter(None, [self._verdict]), *lines])
 
-    async def send_signal(self, number: signal.Signals) -> None:
-        with asking(self.place.node, self.place.engine, f"{number.name} cannot be sent"), anyio.fail_after(ANSWER_S):
-            await self.place.container.kill(signal=number.name)
+    async def kill(self) -> None:
+        """SIGKILL; nothing happens when it has just ended."""
+        with suppress(NodeError), asking(self.place.node, self.place.engine, "it cannot be killed"):
+            with anyio.fail_after(ANSWER_S):
+                await self.place.container.kill(signal="SIGKILL")
 
     async def stop(self) -> None:
         """See that it ends: SIGTERM, then SIGKILL."""

@@ -6,10 +6,10 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from swarmrig.api.params import DurationNs
-from swarmrig.model.units import parse_size_bytes
+from swarmrig.nodes.settings import Part, Text, Variables, parsed_size
 
 FABRIC = "fabric"
 """The network of the run, in place of one of the engine's."""
@@ -18,25 +18,7 @@ LEAST_MEMORY = 6 << 20
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
 _PORT = re.compile(r"([0-9]{1,5}):([0-9]{1,5})(?:/(tcp|udp))?\Z")
-
-
-def _size(value: object) -> object:
-    return parse_size_bytes(value) if isinstance(value, str | int) and not isinstance(value, bool) else value
-
-
-def _words(value: object) -> object:
-    """Numbers and truth values as YAML writes them are texts here."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
-
-
-def _plain(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("NUL is not possible here")
-    return value
 
 
 def _reference(value: str) -> str:
@@ -49,13 +31,6 @@ def _named(value: str) -> str:
     if not _NAME.match(value):
         raise ValueError("expected a name of letters, digits, dot, dash and underscore")
     return value
-
-
-def _variables(values: dict[str, str]) -> dict[str, str]:
-    for name in values:
-        if not _VARIABLE.match(name):
-            raise ValueError(f"{name!r} is no name of an environment variable")
-    return values
 
 
 def _port(value: str) -> str:
@@ -82,13 +57,7 @@ def _in_container(value: str) -> str:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_words), AfterValidator(_plain)]
-Variables = Annotated[dict[str, Text], AfterValidator(_variables)]
 PortText = Annotated[str, AfterValidator(_port), Field(pattern=_PORT.pattern.removesuffix(r"\Z") + "$")]
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Build(Part):
@@ -141,7 +110,7 @@ class ContainerOptions(Part):
     )
     volumes: tuple[Volume, ...] = Field((), description="Files and directories of this machine in it.")
     health: Health | None = Field(None, description="How to see that it is well. Default: as the image says.")
-    memory: Annotated[int, BeforeValidator(_size), Field(ge=LEAST_MEMORY, le=1 << 40)] | None = Field(
+    memory: Annotated[int, BeforeValidator(parsed_size), Field(ge=LEAST_MEMORY, le=1 << 40)] | None = Field(
         None, description="All memory that it may have, for example 64MiB; beyond, the kernel kills it."
     )
     cpus: Annotated[float, Field(ge=0.01, le=1024)] | None = Field(

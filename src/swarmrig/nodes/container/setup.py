@@ -8,12 +8,12 @@ from pathlib import Path
 
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.scenario import NodeSpec, Scenario
+from swarmrig.net.isolation import is_privileged
 from swarmrig.nodes.container.options import FABRIC, ContainerOptions, Volume, options_of
 
 KIND = "container"
 HOST = "127.0.0.1"
 """Where ports are published: nobody else is to reach what is under test."""
-_CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21  # linux/capability.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +96,8 @@ def port_refused(node: str, port: Port, error: OSError) -> NodeError:
 
 def check_privilege(node: str) -> None:
     """HostError when this process may not enter the network of a container."""
-    effective = _effective_capabilities()
-    if not (effective >> _CAP_SYS_ADMIN & 1 and effective >> _CAP_NET_ADMIN & 1):
+    if not is_privileged():
         raise HostError(
             f"node {node}: to join a container to the fabric takes root (CAP_SYS_ADMIN and CAP_NET_ADMIN)",
             hint="run as root, or give it a network of the engine: `network: bridge`",
         )
-
-
-def _effective_capabilities() -> int:
-    """See proc(5)."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)

@@ -1,0 +1,220 @@
+"""One life of a program, from its start to its end: its place, its output, its readiness, its exit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+
+from swarmrig.api.nodes import ExitStatus, LaunchContext
+from swarmrig.errors import HostError
+from swarmrig.net.interface import Tap
+from swarmrig.nodes.console import Console, open_console
+from swarmrig.nodes.process.keeping import KILL_S, Keeping, Room, keeping, order_of
+from swarmrig.nodes.process.options import Limits, NetworkPlace, ProcessOptions
+from swarmrig.nodes.process.readiness import Sayings, wait_until_ready
+from swarmrig.nodes.settings import addresses_of, place_variables
+
+T = TypeVar("T")
+
+CHUNK = 64 << 10
+TAIL_BYTES = 4096
+DRAIN_S = 5.0
+"""How long the end of the output is waited for, once the program has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the lives of one node need."""
+
+    program: str
+    """The file that is executed."""
+    options: ProcessOptions
+    context: LaunchContext
+
+    @property
+    def node(self) -> str:
+        return self.context.device.name
+
+    @property
+    def working_dir(self) -> Path:
+        return self.options.working_dir.absolute()
+
+    def order(self, program: str, argv: tuple[str, ...]) -> Mapping[str, Any]:
+        """To run a program as this node."""
+        told = {**place_variables(self.context), "SWARMRIG_DIRECTORY": str(self.context.directory.absolute())}
+        environment = self.context.spawner.environment({**self.options.environment, **told})
+        return order_of(program, argv, environment, self.working_dir, limits_of(self.options.limits))
+
+
+class Life:
+    """Made by `living`."""
+
+    def __init__(self, place: Place, keeper: Keeping, console: Console, sayings: Sayings | None) -> None:
+        self.place = place
+        self.keeper = keeper
+        self.console = console
+        self._sayings = sayings
+        self._tail = bytearray()
+        self._output: asyncio.Task[None]
+        self._exit: asyncio.Task[ExitStatus]
+        self._well: asyncio.Task[None]
+
+    @property
+    def has_ended(self) -> bool:
+        return self.keeper.process.exit_status is not None
+
+    async def unfit(self) -> None:
+        """See nodes.power.Life: it is not ready in time."""
+        await asyncio.wait([self._exit, self._well], return_when=asyncio.FIRST_COMPLETED)
+        if not self._exit.done():
+            await asyncio.wait([self._exit]) if self._well.exception() is None else self._well.result()
+
+    async def ended(self) -> ExitStatus:
+        """See nodes.power.Life."""
+        status = await self.keeper.wait()
+        with anyio.move_on_after(DRAIN_S):
+            await asyncio.wait([self._output])
+        self.console.drain()
+        return status
+
+    async def kill(self) -> None:
+        self.keeper.kill()
+
+    def last_words(self) -> str:
+        """The last lines of its output, and what its keeper had to say."""
+        lines = self._tail.decode("utf-8", "replace").splitlines()[-20:]
+        return "\n".join([*lines, *filter(None, [self.keeper.process.last_words()])])
+
+    async def _begin(self, stack: AsyncExitStack, output: int, line: socket.socket) -> None:
+        place, keeper = self.place, self.keeper
+        self._output = await stack.enter_async_context(_background(self._pass_output(output, line)))
+        self._exit = await stack.enter_async_context(_background(keeper.wait()))
+        if keeper.interface is not None:
+            try:
+                await place.context.network.attach(place.node, keeper.interface)
+            finally:
+                os.close(keeper.interface)
+        await keeper.start(place.order(place.program, place.options.command), place.program)
+        self._well = await stack.enter_async_context(_background(self._watch_readiness()))
+
+    async def _watch_readiness(self) -> None:
+        place, ready = self.place, self.place.options.ready
+        if ready is not None:
+            await wait_until_ready(
+                ready, self.keeper, self._sayings, place.working_dir, lambda words: place.order(words[0], words)
+            )
+
+    async def _pass_output(self, output: int, line: socket.socket) -> None:
+        """Through a socket, so that it is read, logged and stalled as every console is; the program has a pipe, for
+        what is called /dev/stdout cannot be opened when it is a socket."""
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):
+            while True:
+                try:
+                    chunk = os.read(output, CHUNK)
+                except BlockingIOError:
+                    await anyio.wait_readable(output)
+                    continue
+                if not chunk:
+                    break
+                self._tail += chunk
+                del self._tail[:-TAIL_BYTES]
+                await loop.sock_sendall(line, chunk)
+
+
+@asynccontextmanager
+async def living(place: Place) -> AsyncIterator[Life]:
+    """Start the program, joined to its network; it and everything that it started has ended when the context has.
+
+    NodeError or HostError when it cannot be started.
+    """
+    node, context = place.node, place.context
+    ready = place.options.ready
+    sayings = Sayings(ready.log) if ready is not None and ready.log is not None else None
+
+    def on_output(chunk: bytes) -> None:
+        context.on_console(node, context.now_ns(), chunk)
+        if sayings is not None:
+            sayings.feed(chunk)
+
+    async with AsyncExitStack() as stack:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            stack.enter_context(end)
+            end.setblocking(False)
+        typed = stack.enter_context(theirs.dup())
+        output, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        stack.callback(os.close, output)
+        with os.fdopen(written, "wb", buffering=0) as stdout:
+            os.set_blocking(written, True)
+            console = stack.enter_context(open_console(node, ours, context.directory / "console.log", on_output))
+            errors = context.directory / "stderr.log"
+            keeper = await stack.enter_async_context(
+                keeping(context.spawner, node, _room(place), stdin=typed, stdout=stdout.fileno(), stderr=errors)
+            )
+        life = Life(place, keeper, console, sayings)
+        await life._begin(stack, output, theirs)
+        try:
+            yield life
+        finally:
+            with anyio.move_on_after(place.options.stop_timeout / 1e9 + KILL_S, shield=True):
+                await keeper.hang_up()
+                await life.ended()
+    if console.failure:
+        raise HostError(f"the console of {node} could not be logged on: {console.failure.strerror}")
+
+
+def _room(place: Place) -> Room:
+    options, device = place.options, place.context.device
+    return Room(
+        isolated=options.network is not NetworkPlace.HOST,
+        tap=Tap.of(device) if options.network is NetworkPlace.FABRIC else None,
+        files=_files(place) if options.network is not NetworkPlace.HOST else None,
+        forks=options.forks,
+        term_s=options.stop_timeout / 1e9,
+    )
+
+
+def _files(place: Place) -> Mapping[str, Path]:
+    """Names are those of the run, and no server is asked for others."""
+    directory = place.context.spawner.scope.temporary_directory
+    hosts, resolver = directory / f"hosts-{place.node}", directory / f"resolv-{place.node}"
+    addresses = addresses_of(place.context.network.plan)
+    hosts.write_text("".join(f"{ip} {name}\n" for name, ip in {"localhost": "127.0.0.1", **addresses}.items()))
+    resolver.write_text("")
+    return {"/etc/hosts": hosts, "/etc/resolv.conf": resolver}
+
+
+def limits_of(limits: Limits | None) -> Mapping[int, int]:
+    """By the numbers of setrlimit(2)."""
+    if limits is None:
+        return {}
+    found = {
+        resource.RLIMIT_AS: limits.memory,
+        resource.RLIMIT_CPU: None if limits.cpu_time is None else -(-limits.cpu_time // 1_000_000_000),
+        resource.RLIMIT_NOFILE: limits.open_files,
+        resource.RLIMIT_FSIZE: limits.file_size,
+    }
+    return {number: value for number, value in found.items() if value is not None}
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """A task that is cancelled in the end. No task group: a life may be begun and ended by different tasks."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who needs the result asks for it
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([task])
