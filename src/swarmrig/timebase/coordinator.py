@@ -96,11 +96,13 @@ class Coordinator:
         self._reaction_ns = reaction_ns
         self._at_once = at_once
         self._barrier_ns = end_ns
+        self._edge_ns = self._limit_ns = NEVER
+        """From the first on, somebody outside may still send; nobody passes the second (see PacedCoordinator)."""
         self.watching = False
         """Somebody waits to see something: whenever that is, REACTION_NS later nobody may have passed."""
         self.rounds = self.at_work = 0
         """How often guests were let go, and the sum of how many had something to do then."""
-        self._sends: list[tuple[int, int, int, bytes]] = []
+        self._sends: list[tuple[int, int, int, str, bytes]] = []
 
     @property
     def floor_ns(self) -> int:
@@ -108,7 +110,7 @@ class Coordinator:
         network = self._engine.next_ns()
         sends = self._sends[0][0] if self._sends else NEVER
         guests = min((guest.base_ns for guest in self._guests), default=NEVER)
-        return min(guests, NEVER if network is None else network, sends)
+        return min(guests, NEVER if network is None else network, sends, self._edge_ns)
 
     @property
     def front_ns(self) -> int:
@@ -191,7 +193,7 @@ class Coordinator:
         guest = self._guests[index]
         for t_ns, frame in frames:
             guest.sequence += 1
-            heappush(self._sends, (t_ns, index, guest.sequence, frame))
+            heappush(self._sends, (t_ns, index, guest.sequence, guest.device, frame))
 
     def remove(self, index: int) -> None:
         """A guest has ended: nobody waits for it any more, and what is sent to it is lost."""
@@ -216,7 +218,9 @@ class Coordinator:
         if not self._guests:
             return []
         barrier_ns = self._barrier_ns
-        limit_ns = min(barrier_ns, self.floor_ns + self._reaction_ns) if self.watching else barrier_ns
+        limit_ns = min(barrier_ns, self._limit_ns)
+        if self.watching:
+            limit_ns = min(limit_ns, self.floor_ns + self._reaction_ns)
         ahead = sorted(self._guests, key=_BASE)
         reach_ns = self._reach_ns(ahead[0])
         self.rounds += 1
@@ -256,15 +260,17 @@ class Coordinator:
         if self._alone:
             self._settle_alone()
             return
-        engine, sends, guests = self._engine, self._sends, self._guests
+        engine, sends, guests, edge = self._engine, self._sends, self._guests, self._edge_ns
         while True:
-            floor = min(map(_BASE, guests))
+            floor = min(map(_BASE, guests), default=NEVER)
+            if edge < floor:
+                floor = edge
             due = engine.next_ns()
             if due is not None and due <= floor and due < self._barrier_ns and (not sends or due <= sends[0][0]):
                 engine.advance_one()
             elif sends and sends[0][0] < min(floor, self._barrier_ns):
-                t_ns, index, _, frame = heappop(sends)
-                engine.send(t_ns, guests[index].device, frame)
+                t_ns, _, _, device, frame = heappop(sends)
+                engine.send(t_ns, device, frame)
             else:
                 break
             for guest in guests:
@@ -308,9 +314,11 @@ class Coordinator:
         distances, index = self._distances, guest.index
         ways, least = distances.to[index], distances.least_to[index]
         due = self._engine.next_ns()
-        bound = NEVER if due is None else due + distances.from_network[index]
+        bound = self._edge_ns + distances.from_outside[index]
+        if due is not None:
+            bound = min(bound, due + distances.from_network[index])
         if self._sends:
-            bound = min(bound, self._sends[0][0] + least)
+            bound = min(bound, self._sends[0][0] + distances.from_senders[index])
         for other in ahead:
             earliest = other.base_ns
             if earliest + least >= bound:

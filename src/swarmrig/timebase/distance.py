@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
@@ -20,15 +21,18 @@ class Distances:
     after the way to another guest, a Python node or an answering router, and back.
     """
 
-    def __init__(self, plan: NetworkPlan, guests: list[str]) -> None:
+    def __init__(self, plan: NetworkPlan, guests: list[str], outside: Collection[str] = ()) -> None:
+        """`outside`: devices that live by another time. What they send has the time at which it becomes known, so they
+        answer nobody."""
         edges: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for link in plan.links:
             edges[link.a].append((link.b, least_latency_ns(link.forward)))
             edges[link.b].append((link.a, least_latency_ns(link.backward)))
         routers = {router.name: ANSWER_DELAY_NS for router in plan.routers}
-        python = {device.name: 0 for device in plan.devices if device.name not in guests}
+        others = {*guests, *outside}
+        python = {device.name: 0 for device in plan.devices if device.name not in others}
         inside = {*(switch.name for switch in plan.switches), *routers, *python}
-        ways = {start: _ways(edges, inside, start) for start in (*guests, *inside)}
+        ways = {start: _ways(edges, inside, start) for start in (*guests, *inside, *outside)}
         echoes = {**routers, **python, **dict.fromkeys(guests, 0)}
 
         def echo(guest: str) -> int:
@@ -48,6 +52,10 @@ class Distances:
             min((_to(ways, start, guest) for start in ways if start != guest), default=FAR) for guest in guests
         ]
         """By receiver, from wherever in the network is nearest."""
+        self.from_outside = [min((_to(ways, device, guest) for device in outside), default=FAR) for guest in guests]
+        """By receiver, from whichever device outside is nearest."""
+        self.from_senders = list(map(min, self.least_to, self.from_outside))
+        """By receiver, from whoever may send and is nearest."""
 
 
 def _to(ways: dict[str, dict[str, int]], start: str, end: str) -> int:

@@ -229,6 +229,14 @@ class Guest:
             return f"{self.device} has not begun"
         return f"{self.device} was last seen at {self.seen_ns / 1e9:.9f} s, program counter {self.pc:#x}"
 
+    def whereabouts(self) -> dict[str, object]:
+        """Where it was last seen: `t_ns`, `pc`; whether it said that it ends, or was told to (`parted`); when it acts
+        next unless something reaches it (`deadline_ns`); whether, when it was last held, there was more to it than
+        the state of its machine (`with_more`)."""
+        deadline_ns = None if self.deadline is None else self.deadline + self.offset_ns
+        place: dict[str, object] = {"t_ns": self.seen_ns, "pc": self.pc, "deadline_ns": deadline_ns}
+        return place | {"parted": self.parted, "with_more": self.with_more}
+
     def stop(self, stopped: Stopped) -> None:
         """Its machine stands still outside of virtual time; as asked, or somebody else did it."""
         self.now, self.pc, self.halted, self.with_more = stopped.now, stopped.pc, True, stopped.with_more

@@ -13,17 +13,17 @@ import select
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from swarmrig.model.network import PortKind
-from swarmrig.model.scenario import Seen
 from swarmrig.net.engine import Engine
 from swarmrig.net.pcapng import CaptureWriter
 from swarmrig.timebase import protocol
 from swarmrig.timebase.commands import Make
 from swarmrig.timebase.coordinator import NEVER, Coordinator
 from swarmrig.timebase.distance import Distances, least_latencies, links_as_they_are
-from swarmrig.timebase.guest import Answer, Guest, Question, Restoring
+from swarmrig.timebase.guest import Answer, Guest, Question
+from swarmrig.timebase.holders import Holders
 from swarmrig.timebase.lookout import Lookout
 from swarmrig.timebase.patience import STEP_S, Patience
 from swarmrig.timebase.placement import Placement
@@ -37,14 +37,14 @@ GRAIN_NS = 16
 """Length of an instruction: -icount shift=4."""
 CONSOLE_LIMIT = 1 << 20
 """Console bytes of a guest that may wait for the rig; beyond, virtual time stands until it has taken them."""
-UNKNOWN = 1 << 30
-"""How many will wait for a time is not known before `go`."""
 
 Frames = Sequence[tuple[int, bytes]]
 
 
 class VirtualLoop:
     """Runs the engine and its guests until `stopped`; has the interface of net.loop.FabricLoop."""
+
+    _make_coordinator: ClassVar[Callable[..., Coordinator]] = Coordinator
 
     def __init__(self, engine: Engine, captures: Mapping[str, CaptureWriter], directory: Path) -> None:
         """`directory`: where the inputs of the guests are recorded."""
@@ -59,14 +59,13 @@ class VirtualLoop:
         self._others: dict[int, Callable[[int], None]] = {}
         self._coordinator: Coordinator | None = None
         self._questions: Questions | None = None
-        self._stops = Stops()
         self._lookout = Lookout(engine, self._on_seen)
+        self._hold_with(Stops())
         self._patience = Patience()
         self._placement = Placement()
         self._latencies = least_latencies(engine)
         self._messages = 0
         self._in_order: tuple[Guest, ...] = ()
-        self._on_restored: list[Callable[[bool], None]] = []
         self._flooded = False
 
     def close(self) -> None:
@@ -113,14 +112,10 @@ class VirtualLoop:
         guest.unreported = False
 
     def whereabouts(self, device: str) -> dict[str, Any]:
-        """Where a guest was last seen: `t_ns`, `pc`; whether it said that it ends, or was told to (`parted`); when it
-        acts next unless something reaches it (`deadline_ns`); whether, when it was last held, there was more to it than
-        the state of its machine (`with_more`)."""
+        """See `Guest.whereabouts`. The rig knows how it ended, if it did."""
         guest = self._guest(device)
         guest.unreported = False
-        deadline_ns = None if guest.deadline is None else guest.deadline + guest.offset_ns
-        place: dict[str, Any] = {"t_ns": guest.seen_ns, "pc": guest.pc, "deadline_ns": deadline_ns}
-        return place | {"parted": guest.parted, "with_more": guest.with_more}
+        return guest.whereabouts()
 
     def end_guests(self) -> None:
         """Have every guest's emulator end in order."""
@@ -138,16 +133,12 @@ class VirtualLoop:
         """Let time run up to `end_ns` once `waiters` stops are known and every guest has greeted."""
         self._stops.expect(waiters, end_ns)
         self._patience.limit_s = stepping.patience_s
-        if self._coordinator is not None:  # of a fork
-            self._coordinator.set_end(end_ns, stepping.quantum_ns)
-            return
         self._in_order = tuple(self.guests.values())
         inboxes = [(guest.device, guest.inbox) for guest in self._in_order]
-        distances = Distances(links_as_they_are(self.engine), list(self.guests))
-        self._coordinator = Coordinator(
+        self._coordinator = self._make_coordinator(
             self.engine,
             inboxes,
-            distances,
+            self._distances(),
             end_ns,
             grain_ns=GRAIN_NS,
             quantum_ns=stepping.quantum_ns,
@@ -160,29 +151,9 @@ class VirtualLoop:
             if not guest.alive:
                 self._coordinator.remove(guest.index)
 
-    def reach(self, token: int, t_ns: int, done: Callable[[int], None]) -> None:
-        """Stop at `t_ns` (at once, if that is past), call `done(now)`, and stay until the token reaches on or goes."""
-        self._lookout.forget(token)
-        self._stops.reach(token, max(t_ns, self._front_ns), done)
-
-    def reach_seen(self, token: int, condition: Seen, after_ns: int, done: Callable[[int], None]) -> None:
-        """As `reach`, exactly `after_ns` (REACTION_NS at least) after the condition is met; maybe never. Counts from
-        now on, while time stands."""
-        self._lookout.forget(token)
-        self._lookout.watch(token, condition, after_ns)
-        self._stops.reach(token, NEVER, done)
-
-    def release(self, token: int) -> None:
-        """The holder of the token wants no further stop."""
-        self._lookout.forget(token)
-        self._stops.release(token)
-
-    def stand(self, token: int, done: Callable[[int], None]) -> None:
-        """Let time stand as soon as possible, for somebody who is not one of the `waiters`, until `leave`."""
-        self._stops.stand(token, self._front_ns, done)
-
-    def leave(self, token: int) -> None:
-        self._stops.leave(token)
+    def _hold_with(self, stops: Stops) -> None:
+        self._stops = stops
+        self.holders = Holders(stops, self._lookout, lambda: self._front_ns)
 
     def when_standing(self, action: Callable[[int], None]) -> None:
         """Call `action(now)` while time stands: everything before that has happened, and nothing after."""
@@ -218,62 +189,10 @@ class VirtualLoop:
         latencies = least_latencies(self.engine)
         if latencies != self._latencies and self._coordinator is not None:
             self._latencies = latencies
-            self._coordinator.set_distances(Distances(links_as_they_are(self.engine), list(self.guests)))
+            self._coordinator.set_distances(self._distances())
 
-    # --- forks -------------------------------------------------------------------------------------------------
-
-    def quiet_ns(self) -> int:
-        """How long from now on nothing happens anywhere, if nobody does anything; 0 while somebody is at work."""
-        coordinator = self._coordinator
-        if coordinator is None or not coordinator.arrived or self.failure is not None:
-            return 0
-        return coordinator.floor_ns - self.now_ns()
-
-    def prepare_parting(self) -> None:
-        """Write everything to files, so that nobody writes it twice. ValueError when somebody is at work."""
-        if self.quiet_ns() <= 0:
-            raise ValueError("somebody is at work")
-        self.flush()
-        for guest in self.guests.values():
-            guest.inputs.flush()
-
-    def part(self, directory: Path) -> None:
-        """This process is a copy of the one that the loop was made in, which goes on. Let go of all that is the
-        other's, and write on in copies of its files. OSError when that fails."""
-        self._epoll.close()
-        self._epoll = select.epoll()
-        self._by_fd, self._others = {}, {}
-        self._stops, self._patience, self._placement = Stops(), Patience(), self._placement.afresh()
-        self._stops.expect(UNKNOWN, self.now_ns())
-        for capture in self.captures.values():
-            capture.go_on_in(directory)
-        for guest in self.guests.values():
-            guest.part(directory)
-
-    def restore(self, device: str, fd: int, stores: Sequence[tuple[int, int, bytes]], within_ns: int) -> None:
-        """In a fork, connect an emulator that begins where a guest stood. It is given what is to be stored, (after so
-        many nanoseconds, address, data), and lives on by `within_ns`, in which nothing happens (see `quiet_ns`)."""
-        guest, coordinator = self._guest(device), self._coordinator
-        assert coordinator is not None
-        now = guest.now
-        timed = [(now + delay_ns, address, data) for delay_ns, address, data in stores]
-        coordinator.lead(guest.index, guest.seen_ns + within_ns)
-        guest.restore(fd, Restoring(now, guest.deadline, guest.pc, timed, now + within_ns))
-        self._by_fd[fd] = guest
-        self._epoll.register(fd, select.EPOLLIN)
-
-    def restored(self, done: Callable[[bool], None]) -> None:
-        """Say whether all is as it was, once all emulators of a fork are where the guests stood."""
-        if any(guest.restoring is not None for guest in self.guests.values()):
-            self._on_restored.append(done)
-        else:
-            done(self.failure is None and all(guest.alive for guest in self.guests.values()))
-
-    def _is_restored(self, guest: Guest) -> None:
-        guest.restoring = None
-        waiting, self._on_restored = self._on_restored, []
-        for done in waiting:
-            self.restored(done)
+    def _distances(self) -> Distances:
+        return Distances(links_as_they_are(self.engine), list(self.guests))
 
     # --- what guests are asked ---------------------------------------------------------------------------------
 
@@ -326,17 +245,20 @@ class VirtualLoop:
         """Live until `stopped`."""
         while not self.stopped:
             for fd, events in self._epoll.poll(0 if self._busy else STEP_S):
-                if fd in self._by_fd:
-                    self._patience.heard()
-                    self._read(self._by_fd[fd])
-                elif fd in self._others:  # else it was let go of in this very round
-                    self._others[fd](events)
+                self._serve(fd, events)
             self._go_on()
             if self._coordinator is not None:
                 self._placement.review(self._messages, self._coordinator.rounds, self._coordinator.at_work)
             if self._patience.is_over():
                 self._name_hanging()
         self.flush()
+
+    def _serve(self, fd: int, events: int) -> None:
+        if fd in self._by_fd:
+            self._patience.heard()
+            self._read(self._by_fd[fd])
+        elif fd in self._others:  # else it was let go of in this very round
+            self._others[fd](events)
 
     @property
     def _busy(self) -> bool:
@@ -348,8 +270,7 @@ class VirtualLoop:
         """See `Fabric.statistics`; `console` has the guests' lines, too, `unfinished` those that have not ended, and
         captures are flushed."""
         self.flush()
-        guests = self.guests.values()
-        statistics = self.engine.statistics()
+        guests, statistics = self.guests.values(), self.engine.statistics()
         statistics["console"] |= {guest.device: lines for guest in guests if (lines := guest.take_lines())}
         statistics |= {
             # What nobody has heard of yet, the end of a guest, is not over for the rig.
@@ -376,7 +297,6 @@ class VirtualLoop:
             return
         if self._flooded:
             return
-        guests = self._in_order
         if not questions.open:
             coordinator.set_barrier(self._stops.barrier_ns)
         try:
@@ -384,7 +304,7 @@ class VirtualLoop:
             coordinator.watching = self._lookout.busy
             granted = coordinator.grants()
             for grant in granted:
-                guests[grant.guest].grant(grant.horizon_ns, grant.inputs)
+                self._in_order[grant.guest].grant(grant.horizon_ns, grant.inputs)
         except AssertionError as error:
             self._fail(f"virtual time was violated: {error}")
             return
@@ -451,29 +371,20 @@ class VirtualLoop:
         guest.greeted = True
         if guest.pid:
             self._placement.add(guest.pid)
-        if guest.restoring is not None:
-            self._greet_restored(guest, guest.restoring, hello)
-            return
+        self._welcome(guest, hello)
+
+    def _welcome(self, guest: Guest, hello: Hello) -> None:
         if hello.grain_ns > GRAIN_NS:
             self._fail(f"{guest.device}: an instruction takes {hello.grain_ns} ns, more than {GRAIN_NS}")
         guest.send(protocol.WELCOME)
         if self._coordinator is not None:
             self._report(guest, guest.offset_ns, guest.offset_ns, ())
 
-    def _greet_restored(self, guest: Guest, restoring: Restoring, hello: Hello) -> None:
-        if hello.now != restoring.now:
-            self._fail(f"{guest.device} goes on at {hello.now} ns, not at {restoring.now} ns, where it stood")
-        guest.send(protocol.WELCOME + restoring.begin())
-
     def _hear(self, guest: Guest, report: Report) -> None:
         frames = guest.hear(report)
         self._flooded = self._flooded or guest.waiting_bytes > CONSOLE_LIMIT
         if report.violated:
             self._fail(f"{guest.device} was {report.overshoot} ns past a boundary at {guest.seen_ns} ns")
-        if guest.restoring is not None and report.expects_answer:
-            if difference := guest.restoring.difference(guest):
-                self._fail(difference)
-            self._is_restored(guest)
         assert self._coordinator is not None
         if not report.expects_answer:
             self._coordinator.transmit(guest.index, frames)
@@ -492,7 +403,6 @@ class VirtualLoop:
         del self._by_fd[guest.socket.fileno()]
         self._placement.remove(guest.pid)
         guest.disconnect(ABSENT)
-        self._is_restored(guest)
         if self._coordinator is not None and self._questions is not None:
             self._coordinator.remove(guest.index)
             self._questions.has_gone(guest)
