@@ -20,6 +20,7 @@ from swarmrig.net.devices import AGGREGATOR
 from swarmrig.net.factory import load_object
 from swarmrig.nodes.python.checked_settings import check_settings, final_settings, nodes_named
 from swarmrig.nodes.python.model import Model
+from swarmrig.nodes.python.settings import make_settings
 from swarmrig.nodes.python.shipped import SHIPPED
 
 
@@ -87,6 +88,7 @@ class PythonBackend:
         else:
             _see_to_nodes(spec.id, nodes_named(kind, options.settings), scenario)
             settings = final_settings(kind, options.settings)
+            _examine(spec.id, _load(options.model), settings)
         return NodePlan(
             spec=spec,
             command=(),
@@ -148,6 +150,13 @@ def _load(model: str) -> Any:
 def _settings_of(found: Any) -> Any:
     """The class of a model's settings; None for a maker of nodes that takes whatever there is."""
     return found.Settings if isinstance(found, type) and issubclass(found, Model) else None
+
+
+def _examine(node: str, model: type[Model], settings: Mapping[str, Any]) -> None:
+    try:
+        model.examine(make_settings(model.Settings, settings))
+    except ValueError as error:
+        raise NodeError(node, f"settings: {error}") from error
 
 
 def _see_to_nodes(node: str, named: Mapping[str, str], scenario: Scenario) -> None:

@@ -58,6 +58,11 @@ class Model(Host):
         self.__inbox: list[Message] = []
         self.__messages = self.open_udp(MESSAGE_PORT, self.__on_message)
 
+    @classmethod
+    def examine(cls, settings: Any) -> None:
+        """Look at settings in the rig's own process, before anything is launched: whether files are what they should
+        be, say. ValueError says what is wrong with them; HostError what this machine lacks."""
+
     # What a model overrides, beside `on_start`.
 
     def on_message(self, message: Message) -> None:

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
 
 from swarmrig.model.units import parse_duration_ns, parse_rate_bps, parse_ratio, parse_size_bytes
 
@@ -55,8 +57,15 @@ class NoSettings:
 def make_settings(kind: type[Any], values: Mapping[str, Any]) -> Any:
     """The settings, from what was found right (see `backend`): JSON, whose lists become tuples."""
     if dataclasses.is_dataclass(kind):
-        return kind(**{name: _frozen(value) for name, value in values.items()})
+        paths = _paths(kind)
+        return kind(**{name: Path(value) if name in paths else _frozen(value) for name, value in values.items()})
     return kind.model_validate(values)
+
+
+@cache
+def _paths(kind: type[Any]) -> frozenset[str]:
+    """The settings that are paths, with or without one being there."""
+    return frozenset(name for name, hint in get_type_hints(kind).items() if hint is Path or Path in get_args(hint))
 
 
 def _frozen(value: Any) -> Any:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from swarmrig.nodes.python.message import Message
 from swarmrig.nodes.python.model import Model
+from swarmrig.nodes.python.models.inference import RESULT, Inference, check_inference
 
 
 class Cloud(Model):
     """Metrics: `messages`, `bytes` (payload), `sources` (nodes that sent), `latency_us_mean`, `latency_us_max` (from
     the time at which a message was sent by whom it came from), and `messages_TYPE` by type.
+
+    With `inference` it judges readings that nobody before it has judged, and tells whom they came from in messages of
+    type `inference`, as sensors do; it counts as `inference.Inference` does.
 
     Its report has the last messages, too."""
 
@@ -24,9 +29,17 @@ class Cloud(Model):
         tell: bool = False
         """Say every message on the console."""
 
+        inference: Path | None = None
+        """A model that judges the readings, see models.inference."""
+
     settings: Settings
 
+    @classmethod
+    def examine(cls, settings: Settings) -> None:
+        check_inference(settings.inference)
+
     def on_start(self) -> None:
+        self._inference = Inference(self, self.settings.inference) if self.settings.inference else None
         self.kept: deque[Message] = deque(maxlen=self.settings.keep)
         self._sources: set[str] = set()
         self._latency_us = 0
@@ -46,6 +59,9 @@ class Cloud(Model):
         metrics["latency_us_max"] = max(metrics.get("latency_us_max", 0), latency_us)
         if self.settings.tell:
             self.log(f"cloud: {message.type} from {message.src}: {message.payload}")
+
+        for result in self._inference.results_of(message) if self._inference else ():
+            self.send(message.src, result, type=RESULT)
 
     def report(self) -> Mapping[str, Any]:
         return {**super().report(), "last": [message.to_json() for message in self.kept]}

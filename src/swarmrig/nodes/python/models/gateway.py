@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from swarmrig.nodes.python.message import Message
 from swarmrig.nodes.python.model import Model
+from swarmrig.nodes.python.models.inference import READING, RESULT, Inference, check_inference
 from swarmrig.nodes.python.settings import Duration, NodeId
 
 
@@ -38,7 +40,11 @@ class Gateway(Model):
     "src": sensor, "sent_us": when, "payload": …}, type unchanged. With it, sends messages of type `aggregate`:
     {"nodes": {sensor node: {sensor: {"count", "mean", "min", "max", "last"}}}, "messages": how many}.
 
-    Metrics: `received`, `forwarded` (messages), `unreadable` (readings that are none).
+    With `inference` it judges readings that nobody before it has judged, and sends what it found in messages of type
+    `inference`, as sensors do; such messages are passed on at once in any case.
+
+    Metrics: `received`, `forwarded` (messages), `unreadable` (readings that are none), and those of
+    `inference.Inference`.
     """
 
     @dataclass(frozen=True)
@@ -48,9 +54,17 @@ class Gateway(Model):
         period: Duration = 0
         """How often it sums up; 0: never, every message is passed on at once."""
 
+        inference: Path | None = None
+        """A model that judges the readings, see models.inference."""
+
     settings: Settings
 
+    @classmethod
+    def examine(cls, settings: Settings) -> None:
+        check_inference(settings.inference)
+
     def on_start(self) -> None:
+        self._inference = Inference(self, self.settings.inference) if self.settings.inference else None
         self._nodes: dict[str, dict[str, Summary]] = {}
         self._messages = 0
         if self.settings.period and self.settings.to:
@@ -59,12 +73,21 @@ class Gateway(Model):
 
     def on_message(self, message: Message) -> None:
         self.count("received")
+        results = list(self._inference.results_of(message)) if self._inference else []
         if not self.settings.to:
             return
-        if self.settings.period:
+        if self.settings.period and message.type != RESULT:
             self._add(message)
-            return
-        passed = {"via": self.name, "src": message.src, "sent_us": message.time_us, "payload": message.payload}
+        else:
+            self._pass_on(message, judged=self._inference is not None)
+        for result in results:
+            self.send(self.settings.to, result, type=RESULT)
+
+    def _pass_on(self, message: Message, *, judged: bool) -> None:
+        payload = message.payload
+        if judged and message.type == READING and isinstance(payload, Mapping):
+            payload = {**payload, "judged": True}
+        passed = {"via": self.name, "src": message.src, "sent_us": message.time_us, "payload": payload}
         self.send(self.settings.to, passed, type=message.type, size_bytes=message.size_bytes)
         self.count("forwarded")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from swarmrig.nodes.python.model import Model
+from swarmrig.nodes.python.models.inference import RESULT, Inference, check_inference
 from swarmrig.nodes.python.models.readings import Wandering
 from swarmrig.nodes.python.settings import Duration, NodeId
 
@@ -12,7 +14,10 @@ from swarmrig.nodes.python.settings import Duration, NodeId
 class Sensor(Model):
     """Sends messages of type `reading`, with the payload {"seq": 0, 1, …, "values": {sensor: value}}.
 
-    Metrics: `readings` (messages sent).
+    With `inference` it judges what it measures, marks its readings as `judged`, and sends what it found in messages of
+    type `inference`: {"src", "seq", "sensor", "label", "score"}.
+
+    Metrics: `readings` (messages sent), and those of `inference.Inference`.
     """
 
     @dataclass(frozen=True)
@@ -26,13 +31,21 @@ class Sensor(Model):
         start: Duration | None = None
         """When it measures first. Default: at a moment of its first period that is its own."""
 
+        inference: Path | None = None
+        """A model that judges the readings, see models.inference."""
+
     settings: Settings
+
+    @classmethod
+    def examine(cls, settings: Settings) -> None:
+        check_inference(settings.inference)
 
     def on_start(self) -> None:
         self._to = self.settings.to or self.target
-        if self._to == "aggregator":
+        if not self.settings.to and self._to == "aggregator":
             raise ValueError(f"{self.name} does not know whom to send to: say `settings: {{to: NODE}}`")
         self._values = {kind: Wandering(kind, self.random) for kind in self.settings.sensors}
+        self._inference = Inference(self, self.settings.inference) if self.settings.inference else None
         start, period = self.settings.start, self.settings.period
         self.every(period, self._measure, first_ns=self.random.randrange(period) if start is None else start)
         self.log(f"sensor: {', '.join(self._values)} to {self._to}")
@@ -40,5 +53,9 @@ class Sensor(Model):
     def _measure(self) -> None:
         seq = int(self.metrics.get("readings", 0))
         values = {kind: value.step() for kind, value in self._values.items()}
-        self.send(self._to, {"seq": seq, "values": values}, type="reading")
+        reading = {"seq": seq, "values": values}
+        results = list(self._inference.results(self.name, reading)) if self._inference else []
+        self.send(self._to, reading | {"judged": True} if self._inference else reading, type="reading")
         self.count("readings")
+        for result in results:
+            self.send(self._to, result, type=RESULT)
