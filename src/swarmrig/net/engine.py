@@ -13,19 +13,20 @@ from functools import partial
 from heapq import heappop
 from typing import Any
 
-from swarmrig.api.steppable import SteppableNode
 from swarmrig.model.network import DevicePlan, LinkPlan, NetworkPlan, PortKind
+from swarmrig.model.scenario import FailurePolicy, OnFailure
 from swarmrig.net.directory import Directory
 from swarmrig.net.factory import load_factory
-from swarmrig.net.hosted import HostedNode
+from swarmrig.net.hosted import AnyNode, HostedNode
 from swarmrig.net.layers import Layers
 from swarmrig.net.link import MAX_FRAME, MIN_FRAME, Agenda, Direction, Receiver, Record
 from swarmrig.net.router import Router
 from swarmrig.net.switch import connect_switch, looping_links
+from swarmrig.wire.ethernet import mac_to_bytes
 from swarmrig.wire.filter import compile_filter
 
 Capture = Callable[[Record], object]
-NodeFactory = Callable[[DevicePlan], SteppableNode]
+NodeFactory = Callable[[DevicePlan], AnyNode]
 
 
 class Wire:
@@ -209,7 +210,7 @@ class Engine:
             "links": {name: wire.counters() for name, wire in self.wires.items()},
             "routers": {router.name: {"forwarded": router.forwarded, "drops": router.drops} for router in self.routers},
             "nodes": {name: node.report() for name, node in nodes.items()},
-            "node_failures": {name: node.failure for name, node in nodes.items() if node.failure is not None},
+            "node_failures": {name: node.failures for name, node in nodes.items() if node.failures},
             "console": {name: lines for name, node in nodes.items() if (lines := node.take_console())},
         }
 
@@ -222,7 +223,9 @@ class Engine:
         return self._wires_by_device[device]
 
     def _connect_switches(self) -> None:
+        """Where Python nodes are, switches know beforehand: their frames are not flooded, nor need they say a word."""
         blocked = looping_links(self.plan)
+        macs = {each.name: mac_to_bytes(each.mac) for each in self.plan.devices if each.mac and each.port is PortKind.PYTHON}
         for switch in self.plan.switches:
             wires = [
                 wire for name, wire in self.wires.items()
@@ -231,6 +234,9 @@ class Engine:
             ports = connect_switch([wire.away_from(switch.name) for wire in wires])
             for wire, port in zip(wires, ports, strict=True):
                 wire.towards(switch.name).connect(port.receive)
+                mac = macs.get(wire.plan.b if wire.plan.a == switch.name else wire.plan.a)
+                if mac is not None:
+                    port.know(mac)
 
     def _router(self, plan: Any) -> Router:
         egresses = {interface.link: self.wires[interface.link].away_from(plan.name) for interface in plan.interfaces}
@@ -240,6 +246,8 @@ class Engine:
         return router
 
     def _host(self, device: DevicePlan, make_node: NodeFactory) -> HostedNode:
-        hosted = HostedNode(make_node(device), self.egress(device.name), self.agenda)
-        self.attach(device.name, hosted.receive)
+        given = device.config.get("on_failure")
+        policy = OnFailure(**{**given, "policy": FailurePolicy(given["policy"])}) if given else OnFailure()
+        hosted = HostedNode(partial(make_node, device), self.egress(device.name), self.agenda, policy)
+        self.ingress(device.name).connect(hosted.receive, hosted.receive_at_once)
         return hosted

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from swarmrig.api.steppable import SteppableNode
 from swarmrig.model.network import DevicePlan
 from swarmrig.net.directory import NOBODY, Directory
 
@@ -28,14 +27,13 @@ def load_object(reference: str) -> Any:
         raise LookupError(f"{module} has no {name!r}") from None
 
 
-def load_factory(device: DevicePlan, directory: Directory = NOBODY) -> SteppableNode:
+def load_factory(device: DevicePlan, directory: Directory = NOBODY) -> Any:
     """Make the Python node that a device's factory names."""
     try:
         make = load_object(device.factory or "")
     except ValueError as error:
         raise ValueError(f"device {device.name}: a factory is written package.module:callable: {error}") from error
-    node: SteppableNode = make(device.name, {**device.config, "directory": directory})
-    return node
+    return make(device.name, {**device.config, "directory": directory})
 
 
 def _load_file(path: Path) -> ModuleType:

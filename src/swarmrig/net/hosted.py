@@ -1,83 +1,191 @@
-"""A Python node inside the engine: woken at its own deadlines and by each frame, in exact run time."""
+"""A Python node inside the engine: called when something is due for it, in exact run time.
+
+Most are resident (see api.steppable) and act in the network's own agenda; those that are advanced step by step are made
+resident by `Stepped`. A node that raises has ended: the network goes on without it, and with `on_failure: restart` makes it
+anew after a while.
+"""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from heapq import heappush
+from typing import Any, NamedTuple
 
-from swarmrig.api.steppable import SteppableNode
+from swarmrig.api.steppable import Place, ResidentNode, SteppableNode, Timer
+from swarmrig.model.scenario import OnFailure
 from swarmrig.net.link import MIN_FRAME, Agenda, Direction
 
 CONSOLE_LIMIT = 100_000
 """Console lines kept until somebody asks; beyond, new ones are dropped and counted."""
 
+AnyNode = ResidentNode | SteppableNode
+
+
+class BlockedError(BaseException):
+    """Raised inside a node that does not return: see net.watchdog. No model catches it by accident."""
+
+
+class NodeFailure(NamedTuple):
+    """A node has ended at `t_ns`; `restart_ns`: when it begins anew, None for never."""
+
+    t_ns: int
+    trace: str
+    restart_ns: int | None
+
 
 class HostedNode:
-    """Drives one steppable node: `receive` is its end of the link."""
+    """The lives of one node, and its Place. `receive` is its end of the link."""
 
-    def __init__(self, node: SteppableNode, egress: Direction, agenda: Agenda) -> None:
-        self._node = node
-        self._egress = egress
+    __slots__ = (
+        "_agenda", "_console", "_heap", "_make", "_node", "_order", "_policy", "_restarts", "console_dropped", "failures",
+        "on_line", "send",
+    )  # fmt: skip
+
+    def __init__(
+        self, make: Callable[[], AnyNode], egress: Direction, agenda: Agenda, policy: OnFailure = OnFailure()
+    ) -> None:
+        """`make` makes the node, once for each of its lives."""
+        self._make = make
         self._agenda = agenda
-        self._wake_at: int | None = None
+        self._heap = agenda.heap
+        self._order = agenda.order
+        self._policy = policy
+        self._node: ResidentNode | None = None
+        self._restarts = 0
         self._console: list[tuple[int, str]] = []
+        self.send = egress.send
         self.on_line: Callable[[int, str], None] | None = None
         """Called with the time and text of each line of the node's console."""
         self.console_dropped = 0
-        self.failure: str | None = None
-        """The traceback of the exception that ended the node; the network goes on without it."""
-        self._guarded(self._plan_wake, 0)
+        self.failures: list[NodeFailure] = []
+        self._begin(0)
+
+    @property
+    def failure(self) -> str | None:
+        """The traceback of what ended the node; None while it lives, or will again."""
+        last = self.failures[-1] if self.failures else None
+        return last.trace if last is not None and last.restart_ns is None else None
 
     def receive(self, t_ns: int, frame: bytes) -> None:
-        """A frame arrives; what the node does about it follows at the same instant, after others of that time."""
-        if self.failure is None:
-            self._guarded(self._deliver, t_ns, frame)
+        """A frame arrives, by a wire that took its time: the node acts after all else that is due at that instant."""
+        heap = self._heap
+        if heap and heap[0][0] <= t_ns:
+            heappush(heap, (t_ns, self._order(), self._handle, frame))
+        else:
+            self._handle(t_ns, frame)
+
+    def receive_at_once(self, t_ns: int, frame: bytes) -> None:
+        """A frame arrives, by a wire that took no time: whoever sent it is still at work, and finishes before."""
+        heappush(self._heap, (t_ns, self._order(), self._handle, frame))
 
     def report(self) -> Mapping[str, Any]:
         """The node's own report; empty once it has failed."""
-        return self._node.report() if self.failure is None else {}
+        return {} if self._node is None else self._node.report()
 
     def take_console(self) -> list[tuple[int, str]]:
         """Lines since the last call."""
         lines, self._console = self._console, []
         return lines
 
-    def _deliver(self, t_ns: int, frame: bytes) -> None:
-        self._node.deliver(t_ns, frame)
-        self._wake_by(t_ns)
+    # Its place (api.steppable.Place), with `send`.
 
-    def _wake(self, t_ns: int, _: bytes) -> None:
-        if self._wake_at == t_ns and self.failure is None:  # else overtaken by an earlier wake
-            self._guarded(self._advance, t_ns)
-
-    def _advance(self, t_ns: int) -> None:
-        self._wake_at = None
-        result = self._node.advance(t_ns)
+    def say(self, t_ns: int, line: str) -> None:
         if self.on_line is not None:
-            for line in result.console:
-                self.on_line(*line)
-        room = CONSOLE_LIMIT - len(self._console)
-        self._console += result.console[:room]
-        self.console_dropped += max(len(result.console) - room, 0)
+            self.on_line(t_ns, line)
+        if len(self._console) < CONSOLE_LIMIT:
+            self._console.append((t_ns, line))
+        else:
+            self.console_dropped += 1
+
+    def push(self, timer: Timer) -> None:
+        heappush(self._heap, (timer.t_ns, self._order(), self._fire, timer))
+
+    def cancel(self, timer: Timer) -> None:
+        self._agenda.cancel(timer)
+
+    # Its lives.
+
+    def _begin(self, t_ns: int, _: bytes = b"") -> None:
+        try:
+            made = self._make()
+            node = self._node = made if hasattr(made, "live_in") else Stepped(made)
+            node.live_in(self, t_ns)
+        except (Exception, BlockedError):
+            self._fail(t_ns)
+
+    def _handle(self, t_ns: int, frame: bytes) -> None:
+        node = self._node
+        if node is None:
+            return
+        node.now_ns = t_ns
+        try:
+            node.receive(t_ns, frame)
+        except (Exception, BlockedError):
+            self._fail(t_ns)
+
+    def _fire(self, t_ns: int, timer: Timer) -> None:
+        callback, node = timer.callback, self._node
+        if callback is None or node is None or timer.owner is not node:  # taken back, or of a former life
+            return
+        timer.callback = None
+        node.now_ns = t_ns
+        try:
+            callback()
+        except (Exception, BlockedError):
+            self._fail(t_ns)
+
+    def _fail(self, t_ns: int) -> None:
+        """The node has ended by the exception that is being handled."""
+        self._node = None
+        delay_ns = self._policy.restart_after_ns(self._restarts)
+        again_ns = None if delay_ns is None else t_ns + max(delay_ns, 1)
+        self.failures.append(NodeFailure(t_ns, traceback.format_exc(), again_ns))
+        if again_ns is not None:
+            self._restarts += 1
+            self._agenda.at(again_ns, self._begin)
+
+
+class Stepped:
+    """A steppable node as a resident one: advanced to its own deadlines and to each of its inputs."""
+
+    __slots__ = ("_node", "_place", "_timer", "now_ns")
+
+    def __init__(self, node: SteppableNode) -> None:
+        self._node = node
+        self._timer: Timer | None = None
+        self.now_ns = 0
+
+    def live_in(self, place: Place, t_ns: int) -> None:
+        self._place = place
+        self._wake_next(t_ns)
+
+    def receive(self, t_ns: int, frame: bytes) -> None:
+        self._node.deliver(t_ns, frame)
+        self._advance()
+
+    def report(self) -> Mapping[str, Any]:
+        return self._node.report()
+
+    def _advance(self) -> None:
+        now_ns, place = self.now_ns, self._place
+        result = self._node.advance(now_ns)
+        for t_ns, line in result.console:
+            place.say(t_ns, line)
         for _, frame in result.frames:  # all due now: no deadline of the node is ever passed over
             if len(frame) < MIN_FRAME:
                 raise ValueError(f"sent a frame of {len(frame)} bytes: {frame!r}")
-            self._egress.send(t_ns, frame)
-        self._plan_wake(t_ns + 1)
+            place.send(now_ns, frame)
+        self._wake_next(now_ns + 1)
 
-    def _plan_wake(self, earliest_ns: int) -> None:
-        deadline = self._node.next_deadline_ns()
-        if deadline is not None:
-            self._wake_by(max(deadline, earliest_ns))
-
-    def _wake_by(self, t_ns: int) -> None:
-        if self._wake_at is None or t_ns < self._wake_at:
-            self._wake_at = t_ns
-            self._agenda.at(t_ns, self._wake)
-
-    def _guarded(self, action: Callable[..., None], *arguments: object) -> None:
-        try:
-            action(*arguments)
-        except Exception:
-            self.failure = traceback.format_exc()
+    def _wake_next(self, earliest_ns: int) -> None:
+        deadline_ns = self._node.next_deadline_ns()
+        due_ns = None if deadline_ns is None else max(deadline_ns, earliest_ns)
+        timer = self._timer
+        if timer is not None and timer.callback is not None:
+            if timer.t_ns == due_ns:
+                return
+            self._place.cancel(timer)
+        if due_ns is not None:
+            self._timer = Timer(due_ns, self._advance, self)
+            self._place.push(self._timer)

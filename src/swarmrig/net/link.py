@@ -14,8 +14,10 @@ import random
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from heapq import heappush
+from heapq import heapify, heappush
+from typing import Any
 
+from swarmrig.api.steppable import Timer
 from swarmrig.model.network import Fate, Impairment
 from swarmrig.net.impairment import check
 
@@ -56,15 +58,32 @@ class Counters:
 class Agenda:
     """What is due, in order of (time, order of arrival): the heap shared by all links of a network."""
 
-    __slots__ = ("heap", "order")
+    __slots__ = ("_cancelled", "heap", "order")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[int, int, Receiver, bytes]] = []
+        self.heap: list[tuple[int, int, Receiver, Any]] = []
         self.order = itertools.count().__next__
+        self._cancelled = 0
 
     def at(self, t_ns: int, receiver: Receiver, frame: bytes = b"") -> None:
         """Have `receiver(t_ns, frame)` called when that time has come; also used as a timer."""
         heappush(self.heap, (t_ns, self.order(), receiver, frame))
+
+    def push(self, timer: Timer, receiver: Callable[[int, Any], object]) -> None:
+        """Have `receiver(t_ns, timer)` called, which makes the timer's call unless that was taken back."""
+        heappush(self.heap, (timer.t_ns, self.order(), receiver, timer))
+
+    def cancel(self, timer: Timer) -> None:
+        """Take a call back; nothing happens when it was made, or taken back before."""
+        if timer.callback is None:
+            return
+        timer.callback = None
+        self._cancelled += 1
+        heap = self.heap
+        if self._cancelled > 64 + len(heap) // 2:  # they stay until they are due: not too many of them
+            heap[:] = [entry for entry in heap if type(entry[3]) is not Timer or entry[3].callback is not None]
+            heapify(heap)
+            self._cancelled = 0
 
 
 class Direction:
@@ -76,7 +95,8 @@ class Direction:
     """
 
     __slots__ = (
-        "_agenda", "_bad", "_base", "_block", "_blocks", "_busy_until", "_count", "_delays", "_deliver", "_draws",
+        "_agenda", "_bad", "_base", "_block", "_blocks", "_busy_until", "_count", "_delays", "_deliver",
+        "_deliver_at_once", "_draws",
         "_heap", "_hits",
         "_index", "_instant", "_jitter", "_key", "_last_due", "_latency", "_order", "_own_interface",
         "_peer_interface", "_rate", "_record", "_special_always", "_thresholds", "access", "byte_count",
@@ -103,6 +123,7 @@ class Direction:
         self._record = record
         self._own_interface, self._peer_interface = interfaces
         self._deliver: Receiver = self._nobody
+        self._deliver_at_once: Receiver = self._nobody
         self.access = access
         self.byte_count = 0
         self.duplicates = 0
@@ -121,9 +142,11 @@ class Direction:
         self._last_due = 0
         self.configure(0, impairment)
 
-    def connect(self, deliver: Receiver) -> None:
-        """Say who takes the frames at the far end."""
+    def connect(self, deliver: Receiver, at_once: Receiver | None = None) -> None:
+        """Say who takes the frames at the far end; `at_once`, if that is somebody else, while the wire takes no time, so
+        that whoever sends is still at work."""
         self._deliver = deliver
+        self._deliver_at_once = at_once or deliver
 
     def hand_over_to(self, agenda: Agenda) -> None:
         """From now on frames wait for their arrival in another agenda, the receiver's own."""
@@ -189,13 +212,14 @@ class Direction:
             index = self._next_block()
         self._index = index + 1
         self.byte_count += len(frame)
-        deliver = self._deliver
         record = self._record
         if self._instant:
             if record is not None:
                 record((t_ns, self._own_interface, frame, None))
+            deliver = self._deliver_at_once
             deliver(t_ns, frame)
             return
+        deliver = self._deliver
         delay = self._delays[index]
         if delay is None:
             self._send_special(t_ns, frame, index)
@@ -222,7 +246,7 @@ class Direction:
             return
         if self._record is not None:
             self._record((t_ns, self._own_interface, frame, INJECTED))
-        self._deliver(t_ns, frame)
+        self._deliver_at_once(t_ns, frame)
 
     def overrun(self, t_ns: int, frame: bytes) -> None:
         """The receiver did not take a frame in time: an unmodelled drop, recorded at its end."""

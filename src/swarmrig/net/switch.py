@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from swarmrig.model.network import NetworkPlan
 from swarmrig.net.link import Direction
 
-TABLE_SIZE = 4096
+TABLE_SIZE = 1 << 16
 """Addresses a switch remembers; beyond, the one learned first is forgotten."""
 _LINK_LOCAL = b"\x01\x80\xc2\x00\x00"
 
@@ -53,6 +53,10 @@ class SwitchPort:
             flows[key].send(t_ns, frame)
         else:
             self._receive_new(t_ns, frame, key)
+
+    def know(self, address: bytes) -> None:
+        """An address is behind this port for certain, before anything comes from there."""
+        self._table.ports[address] = self
 
     def join(self, ports: Sequence[SwitchPort]) -> None:
         """Say which ports the switch has."""

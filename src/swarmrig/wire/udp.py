@@ -58,6 +58,14 @@ class PlainDatagram(NamedTuple):
     payload: bytes
 
 
+class DatagramFrame(bytes):
+    """A frame whose maker has said what is in it: `datagram`, with addresses as text. Who gets this very object, which
+    nothing has changed on the way, need not look at the bytes."""
+
+    datagram: tuple[str, int, str, int, bytes]
+    """Source address and port, destination address and port, payload."""
+
+
 def plain_datagram(frame: bytes) -> PlainDatagram | None:
     """The fast path of whoever receives much: the datagram of a frame without VLAN, IPv4 options or fragments, if all
     its lengths and checksums are right. None says nothing about the frame but that the parsers have to look at it."""

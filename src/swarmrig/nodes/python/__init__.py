@@ -3,7 +3,8 @@
 The network process hosts these nodes, so everything but the backend keeps to the standard library.
 """
 
-from swarmrig.nodes.python.host import Datagram, Host, Timer, UdpSocket
+from swarmrig.api.steppable import Timer
+from swarmrig.nodes.python.host import Datagram, Host, UdpSocket
 from swarmrig.nodes.python.message import MESSAGE_PORT, Message
 from swarmrig.nodes.python.model import Model, Repetition
 from swarmrig.nodes.python.settings import Duration, NodeId, Rate, Share, Size

@@ -1,8 +1,8 @@
 """A small IPv4 host without I/O: the base of Python nodes.
 
-It answers ARP and ping, resolves neighbours, has UDP sockets and timers, and keeps exact time: it is advanced by its
-driver, and everything it does is stamped with the time at which it was due. Same inputs, same outputs; there is no
-clock, no randomness and no thread in here. A node overrides `on_start` and uses `open_udp`, `call_at`, `log`:
+It answers ARP and ping, resolves neighbours, has UDP and TCP sockets and timers, and keeps exact time: it is called when
+something is due, and everything it does is stamped with the time at which it was due. Same inputs, same outputs; there is
+no clock, no randomness and no thread in here. A node overrides `on_start` and uses `open_udp`, `call_at`, `log`:
 
     class Echo(Host):
         def on_start(self) -> None:
@@ -11,7 +11,8 @@ clock, no randomness and no thread in here. A node overrides `on_start` and uses
         def on_datagram(self, datagram: Datagram) -> None:
             self.socket.send(datagram.src, datagram.sport, datagram.payload)
 
-Not built, because no node here needs it: fragments, IPv6, TCP, IP options, ICMP errors.
+Not built, because no node here needs it: fragments, IPv6, IP options, ICMP errors. What is private to a host is mangled
+(`__x`), for the classes of others derive from it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from swarmrig.api.steppable import StepResult
+from swarmrig.api.steppable import Place, StepResult, Timer
+from swarmrig.net.directory import NOBODY, Directory
+from swarmrig.net.link import MIN_FRAME, Agenda
+from swarmrig.nodes.python.flow import Flow
 from swarmrig.nodes.python.neighbours import Neighbours
 from swarmrig.wire import arp
 from swarmrig.wire.ethernet import BROADCAST, Ethernet, EtherType, mac_to_bytes
@@ -39,14 +43,13 @@ from swarmrig.wire.ipv4 import (
     multicast_mac,
 )
 from swarmrig.wire.malformed import MalformedError
-from swarmrig.wire.udp import Udp, plain_datagram
+from swarmrig.wire.udp import DatagramFrame, Udp, plain_datagram
 
 MAX_DATAGRAM_BYTES = MTU_BYTES - 28
 EPHEMERAL_PORT = 49152
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """A received UDP datagram; `t_ns` is when its frame arrived."""
 
     t_ns: int
@@ -58,14 +61,6 @@ class Datagram:
 
 
 @dataclass(frozen=True, slots=True)
-class Timer:
-    """A pending call; `Host.cancel` takes it back."""
-
-    t_ns: int
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
 class UdpSocket:
     """A bound port. `send` raises ValueError for a payload that one packet cannot carry."""
 
@@ -74,6 +69,10 @@ class UdpSocket:
 
     def send(self, dst: str, dport: int, payload: bytes, *, ttl: int = DEFAULT_TTL) -> None:
         self.host.send_udp(self.port, dst, dport, payload, ttl=ttl)
+
+    def close(self) -> None:
+        """Let go of the port."""
+        self.host.close_udp(self.port)
 
 
 @dataclass(slots=True)
@@ -92,7 +91,7 @@ class HostCounters:
 
 
 class Host:
-    """An `api.SteppableNode` with one interface.
+    """An `api.ResidentNode` with one interface; also an `api.SteppableNode`, as long as it lives nowhere.
 
     `config`: `mac`, `ip`, and, if wanted, `prefix`, `gateway`; a node of a scenario also finds its number, role, target
     and so on there, the network's `directory`, and what the file says under `settings:` in `self.settings`.
@@ -109,27 +108,28 @@ class Host:
         self.prefix = int(config.get("prefix", 16))
         self.gateway: str | None = config.get("gateway")
         self.counters = HostCounters()
-        self._mask = (0xFFFFFFFF << (32 - self.prefix)) & 0xFFFFFFFF
-        self._broadcast = ip_to_text(((ip_to_int(self.ip) | ~self._mask) & 0xFFFFFFFF).to_bytes(4, "big"))
-        self._now_ns = 0
-        self._inputs: deque[tuple[int, bytes]] = deque()
-        self._timers: list[tuple[int, int]] = []
-        self._calls: dict[int, Callable[[], None]] = {}
-        self._timer_count = 0
-        self._result = StepResult([], [])
-        self._sockets: dict[int, Callable[[Datagram], None]] = {}
-        self._groups: set[str] = set()
-        self._mac_bytes = mac_to_bytes(self.mac)
-        self._addresses = {ip_to_bytes(address) for address in (self.ip, self._broadcast, "255.255.255.255")}
+        self.now_ns = 0
+        """The time of the event being handled."""
+        self.__mask = (0xFFFFFFFF << (32 - self.prefix)) & 0xFFFFFFFF
+        self.__broadcast = ip_to_text(((ip_to_int(self.ip) | ~self.__mask) & 0xFFFFFFFF).to_bytes(4, "big"))
+        self.__sockets: dict[int, Callable[[Datagram], None]] = {}
+        self.__protocols: dict[int, Callable[[Ipv4], None]] = {}
+        self.__mac_bytes = mac_to_bytes(self.mac)
+        self.__addresses = {self.ip, self.__broadcast, "255.255.255.255"}
         """Where packets for this host are sent to, its groups included."""
-        self._packet_id = 0
-        self._neighbours = Neighbours(self)
+        self.__packet_id = 0
+        directory: Directory = config.get("directory", NOBODY)
+        self.__neighbours = Neighbours(self, directory.mac_of)
+        self.__flows: dict[tuple[int, str, int], Flow] = {}
+        self.__alone: _Alone = _Alone()
+        self.__place: Place = self.__alone
+        self.__transmit = self.__place.send
         self.call_at(0, self.on_start)
 
     # What a node overrides.
 
     def on_start(self) -> None:
-        """Called once, at time 0."""
+        """Called once, when its life begins."""
 
     def report(self) -> Mapping[str, Any]:
         """JSON-able state; a node adds its own."""
@@ -146,165 +146,250 @@ class Host:
 
     # What a node uses.
 
-    @property
-    def now_ns(self) -> int:
-        """The time of the event being handled."""
-        return self._now_ns
-
     def log(self, line: str) -> None:
         """Write a line to the node's console."""
-        self._result.console.append((self._now_ns, line))
+        self.__place.say(self.now_ns, line)
 
     def call_at(self, t_ns: int, callback: Callable[[], None]) -> Timer:
         """Call back at `t_ns` (now, if that is past); equal times in the order of asking."""
-        timer = Timer(max(t_ns, self._now_ns), self._timer_count)
-        self._timer_count += 1
-        self._calls[timer.number] = callback
-        heapq.heappush(self._timers, (timer.t_ns, timer.number))
+        now_ns = self.now_ns
+        timer = Timer(t_ns if t_ns > now_ns else now_ns, callback, self)
+        self.__place.push(timer)
         return timer
 
     def call_after(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
-        return self.call_at(self._now_ns + delay_ns, callback)
+        return self.call_at(self.now_ns + delay_ns, callback)
 
     def cancel(self, timer: Timer) -> None:
         """Take a timer back; nothing happens when it has fired or was cancelled."""
-        if self._calls.pop(timer.number, None) and len(self._timers) > 64 + 2 * len(self._calls):
-            # Cancelled timers stay in the heap until they are due: sweep before they outnumber the others.
-            self._timers = [entry for entry in self._timers if entry[1] in self._calls]
-            heapq.heapify(self._timers)
+        self.__place.cancel(timer)
 
     def open_udp(self, port: int, on_datagram: Callable[[Datagram], None]) -> UdpSocket:
         """Bind a port (0: the next free one). ValueError when it is taken."""
         if port == 0:
-            port = next(p for p in range(EPHEMERAL_PORT, 65536) if p not in self._sockets)
-        if not 0 < port < 65536 or port in self._sockets:
+            port = next(p for p in range(EPHEMERAL_PORT, 65536) if p not in self.__sockets)
+        if not 0 < port < 65536 or port in self.__sockets:
             raise ValueError(f"{self.name}: UDP port {port} is taken or out of range")
-        self._sockets[port] = on_datagram
+        self.__sockets[port] = on_datagram
         return UdpSocket(self, port)
+
+    def close_udp(self, port: int) -> None:
+        """Let go of a port."""
+        self.__sockets.pop(port, None)
+
+    def serve(self, proto: int, on_packet: Callable[[Ipv4], None]) -> None:
+        """Have packets to this host of another protocol than UDP and ICMP handed to a stack for it."""
+        self.__protocols[proto] = on_packet
 
     def join(self, group: str) -> None:
         """Receive what is sent to a multicast group."""
         if not is_multicast(group):
             raise ValueError(f"{group} is no multicast group")
-        self._groups.add(group)
-        self._addresses.add(ip_to_bytes(group))
+        self.__addresses.add(ip_to_text(ip_to_bytes(group)))
 
     def send_udp(self, sport: int, dst: str, dport: int, payload: bytes, *, ttl: int = DEFAULT_TTL) -> None:
         """Send a datagram from `sport`; ValueError when it does not fit into one packet."""
         if len(payload) > MAX_DATAGRAM_BYTES:
             raise ValueError(f"{self.name}: a datagram takes at most {MAX_DATAGRAM_BYTES} bytes, not {len(payload)}")
-        self.send_packet(dst, Protocol.UDP, Udp(sport, dport, payload).pack(self.ip, dst), ttl=ttl)
+        flow = self.__flows.get((sport, dst, dport)) or self.__known_flow(sport, dst, dport)
+        if flow is None or ttl != DEFAULT_TTL:
+            self.send_packet(dst, Protocol.UDP, Udp(sport, dport, payload).pack(self.ip, dst), ttl=ttl)
+            return
+        self.__packet_id = number = (self.__packet_id + 1) & 0xFFFF
+        self.counters.sent += 1
+        transmit = self.__transmit
+        transmit(self.now_ns, flow.frame(number, payload))
 
     def send_packet(self, dst: str, proto: int, payload: bytes, *, ttl: int = DEFAULT_TTL) -> None:
         """Send an IPv4 packet: to the group, the broadcast, the neighbour, or the gateway."""
-        self._packet_id = (self._packet_id + 1) & 0xFFFF
-        packet = Ipv4(self.ip, dst, proto, payload, ttl=ttl, id=self._packet_id).pack()
+        self.__packet_id = (self.__packet_id + 1) & 0xFFFF
+        packet = Ipv4(self.ip, dst, proto, payload, ttl=ttl, id=self.__packet_id).pack()
         if is_multicast(dst):
             self.transmit(multicast_mac(dst), EtherType.IPV4, packet)
-        elif dst in (self._broadcast, "255.255.255.255"):
+        elif dst in (self.__broadcast, "255.255.255.255"):
             self.transmit(BROADCAST, EtherType.IPV4, packet)
         else:
-            hop = dst if self._is_neighbour(dst) else self.gateway
+            hop = self.__next_hop(dst)
             if hop is None:
                 self.counters.no_route += 1
             else:
-                self._neighbours.send(hop, packet)
+                self.__neighbours.send(hop, packet)
 
     def transmit(self, dst_mac: str, ethertype: int, payload: bytes) -> None:
         """Send a frame from this host's address."""
         self.transmit_frame(Ethernet(dst_mac, self.mac, ethertype, payload).pack())
 
     def transmit_frame(self, frame: bytes) -> None:
-        """Send a finished frame, as it is."""
+        """Send a finished frame, as it is. ValueError for one without a whole Ethernet header."""
+        if len(frame) < MIN_FRAME:
+            raise ValueError(f"{self.name}: sent a frame of {len(frame)} bytes: {frame!r}")
         self.counters.sent += 1
-        self._result.frames.append((self._now_ns, frame))
+        self.__transmit(self.now_ns, frame)
 
-    # What the driver calls (api.SteppableNode).
+    def forget_ways(self) -> None:
+        """A neighbour has another address now: find out anew how frames get where they go."""
+        self.__flows.clear()
 
-    def deliver(self, t_ns: int, frame: bytes) -> None:
-        """A frame arrives; times never go back."""
-        if t_ns < self._now_ns or (self._inputs and t_ns < self._inputs[-1][0]):
-            raise ValueError(f"{self.name}: an input at {t_ns} ns comes too late")
-        self._inputs.append((t_ns, frame))
+    # What the network calls (api.ResidentNode).
 
-    def advance(self, horizon_ns: int) -> StepResult:
-        """Timers and inputs in the order of their times; at equal times, timers come first."""
-        while True:
-            timer_ns = self._next_timer_ns()
-            input_ns = self._inputs[0][0] if self._inputs else None
-            if timer_ns is not None and timer_ns <= horizon_ns and (input_ns is None or timer_ns <= input_ns):
-                self._now_ns = timer_ns
-                _, number = heapq.heappop(self._timers)
-                self._calls.pop(number)()
-            elif input_ns is not None and input_ns <= horizon_ns:
-                self._now_ns, frame = self._inputs.popleft()
-                self._receive(frame)
-            else:
-                break
-        self._now_ns = max(self._now_ns, horizon_ns)
-        result, self._result = self._result, StepResult([], [])
-        return result
+    def live_in(self, place: Place, t_ns: int) -> None:
+        """Live there from `t_ns` on, with the timers asked for so far."""
+        self.now_ns = t_ns
+        self.__place = place
+        self.__transmit = place.send
+        for timer in self.__alone.take_timers():
+            timer.t_ns = max(timer.t_ns, t_ns)
+            place.push(timer)
 
-    def next_deadline_ns(self) -> int | None:
-        due = [
-            t_ns for t_ns in (self._next_timer_ns(), self._inputs[0][0] if self._inputs else None) if t_ns is not None
-        ]
-        return min(due, default=None)
-
-    # Inside.
-
-    def _next_timer_ns(self) -> int | None:
-        while self._timers and self._timers[0][1] not in self._calls:
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
-
-    def _is_neighbour(self, address: str) -> bool:
-        return not (ip_to_int(address) ^ ip_to_int(self.ip)) & self._mask
-
-    def _receive(self, frame: bytes) -> None:
+    def receive(self, t_ns: int, frame: bytes) -> None:
+        """A frame arrives."""
+        self.now_ns = t_ns
         self.counters.received += 1
+        if type(frame) is DatagramFrame:  # as its sender made it
+            src, sport, dst, dport, payload = frame.datagram
+            if dst in self.__addresses and (frame[0] & 1 or frame[:6] == self.__mac_bytes):
+                self.__hand_out(Datagram(t_ns, src, sport, dst, dport, payload))
+                return
         plain = plain_datagram(frame)
-        if plain is not None and plain.dst in self._addresses and (frame[0] & 1 or frame[:6] == self._mac_bytes):
-            self._hand_out(ip_to_text(plain.src), plain.sport, ip_to_text(plain.dst), plain.dport, plain.payload)
-            return
+        if plain is not None and (frame[0] & 1 or frame[:6] == self.__mac_bytes):
+            dst = ip_to_text(plain.dst)
+            if dst in self.__addresses:
+                self.__hand_out(Datagram(t_ns, ip_to_text(plain.src), plain.sport, dst, plain.dport, plain.payload))
+                return
         try:
-            self._dispatch(frame)
+            self.__dispatch(frame)
         except MalformedError as error:
             reason = error.reason.value
             self.counters.malformed[reason] = self.counters.malformed.get(reason, 0) + 1
 
-    def _dispatch(self, frame: bytes) -> None:
+    # What a driver calls that advances it step by step (api.SteppableNode).
+
+    def deliver(self, t_ns: int, frame: bytes) -> None:
+        """A frame arrives; times never go back."""
+        inputs = self.__alone.inputs
+        if t_ns < self.now_ns or (inputs and t_ns < inputs[-1][0]):
+            raise ValueError(f"{self.name}: an input at {t_ns} ns comes too late")
+        inputs.append((t_ns, frame))
+
+    def advance(self, horizon_ns: int) -> StepResult:
+        """Timers and inputs in the order of their times; at equal times, timers come first."""
+        alone = self.__alone
+        while (due_ns := alone.next_ns()) is not None and due_ns <= horizon_ns:
+            self.now_ns = due_ns
+            timer = alone.take_due(due_ns)
+            if timer is None:
+                self.receive(*alone.inputs.popleft())
+            elif timer.callback is not None:
+                callback, timer.callback = timer.callback, None
+                callback()
+        self.now_ns = max(self.now_ns, horizon_ns)
+        result, alone.result = alone.result, StepResult([], [])
+        return result
+
+    def next_deadline_ns(self) -> int | None:
+        return self.__alone.next_ns()
+
+    # Inside.
+
+    def __known_flow(self, sport: int, dst: str, dport: int) -> Flow | None:
+        """The way of datagrams to a neighbour whose MAC is known; None when there is more to do."""
+        if dst in self.__addresses or is_multicast(dst):
+            return None
+        hop = self.__next_hop(dst)
+        mac = None if hop is None else self.__neighbours.mac_of(hop)
+        if mac is None:
+            return None
+        flow = Flow(mac, self.mac, self.ip, sport, dst, dport)
+        if len(self.__flows) >= MAX_FLOWS:
+            self.__flows.clear()
+        self.__flows[sport, dst, dport] = flow
+        return flow
+
+    def __next_hop(self, dst: str) -> str | None:
+        """The neighbour that packets to an address go to; None when there is no way."""
+        return self.gateway if (ip_to_int(dst) ^ ip_to_int(self.ip)) & self.__mask else dst
+
+    def __dispatch(self, frame: bytes) -> None:
         eth = Ethernet.parse(frame)
         if eth.type == EtherType.ARP:
-            self._on_arp(arp.Arp.parse(eth.payload))
+            self.__on_arp(arp.Arp.parse(eth.payload))
         elif eth.type == EtherType.IPV4 and (eth.dst == self.mac or int(eth.dst[:2], 16) & 1):
-            self._on_packet(Ipv4.parse(eth.payload))
+            self.__on_packet(Ipv4.parse(eth.payload))
         else:
             self.counters.not_for_us += 1
 
-    def _on_arp(self, message: arp.Arp) -> None:
+    def __on_arp(self, message: arp.Arp) -> None:
         for_us = message.target_ip == self.ip
-        self._neighbours.learn(message.sender_ip, message.sender_mac, new=for_us)
+        self.__neighbours.learn(message.sender_ip, message.sender_mac, new=for_us)
         if for_us and message.op == arp.REQUEST:
             self.transmit_frame(arp.reply_frame(self.mac, message))
 
-    def _on_packet(self, packet: Ipv4) -> None:
-        if packet.dst not in (self.ip, self._broadcast, "255.255.255.255") and packet.dst not in self._groups:
+    def __on_packet(self, packet: Ipv4) -> None:
+        if packet.dst not in self.__addresses:
             self.counters.not_for_us += 1
-        elif packet.proto == Protocol.UDP and not packet.fragment:
-            self._on_udp(packet)
-        elif packet.proto == Protocol.ICMP and not packet.fragment:
+        elif packet.fragment:
+            return
+        elif packet.proto == Protocol.UDP:
+            udp = Udp.parse(packet.payload, packet.src, packet.dst)
+            self.__hand_out(Datagram(self.now_ns, packet.src, udp.sport, packet.dst, udp.dport, udp.payload))
+        elif packet.proto == Protocol.ICMP:
             message = Icmp.parse(packet.payload)
             if message.type == ECHO_REQUEST and packet.dst == self.ip:
                 self.send_packet(packet.src, Protocol.ICMP, message.reply().pack())
+        elif packet.proto in self.__protocols and packet.dst == self.ip:
+            self.__protocols[packet.proto](packet)
 
-    def _on_udp(self, packet: Ipv4) -> None:
-        udp = Udp.parse(packet.payload, packet.src, packet.dst)
-        self._hand_out(packet.src, udp.sport, packet.dst, udp.dport, udp.payload)
-
-    def _hand_out(self, src: str, sport: int, dst: str, dport: int, payload: bytes) -> None:
-        handler = self._sockets.get(dport)
+    def __hand_out(self, datagram: Datagram) -> None:
+        handler = self.__sockets.get(datagram.dport)
         if handler is None:
             self.counters.closed_port += 1
         else:
-            handler(Datagram(self._now_ns, src, sport, dst, dport, payload))
+            handler(datagram)
+
+
+MAX_FLOWS = 4096
+"""Ways that a host remembers."""
+
+
+class _Alone:
+    """The place of a host that lives nowhere: what it does is kept for whoever advances it."""
+
+    def __init__(self) -> None:
+        self.inputs: deque[tuple[int, bytes]] = deque()
+        self.result = StepResult([], [])
+        self.agenda = Agenda()
+
+    def send(self, t_ns: int, frame: bytes) -> None:
+        self.result.frames.append((t_ns, frame))
+
+    def say(self, t_ns: int, line: str) -> None:
+        self.result.console.append((t_ns, line))
+
+    def push(self, timer: Timer) -> None:
+        self.agenda.push(timer, _nobody)
+
+    def cancel(self, timer: Timer) -> None:
+        self.agenda.cancel(timer)
+
+    def next_ns(self) -> int | None:
+        """When something is due."""
+        heap = self.agenda.heap
+        while heap and heap[0][3].callback is None:
+            heapq.heappop(heap)
+        times = [each[0][0] for each in (heap, self.inputs) if each]
+        return min(times, default=None)
+
+    def take_due(self, t_ns: int) -> Timer | None:
+        """The next timer that is due then; None when there is none."""
+        heap = self.agenda.heap
+        return heapq.heappop(heap)[3] if heap and heap[0][0] <= t_ns else None
+
+    def take_timers(self) -> list[Timer]:
+        """All that are pending, in order."""
+        timers = [entry[3] for entry in sorted(self.agenda.heap, key=lambda entry: entry[:2])]
+        self.agenda = Agenda()
+        return [timer for timer in timers if timer.callback is not None]
+
+
+def _nobody(t_ns: int, timer: object) -> None:
+    """Who advances a host makes its calls."""

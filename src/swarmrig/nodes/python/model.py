@@ -26,8 +26,9 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+from swarmrig.api.steppable import Timer
 from swarmrig.net.directory import NOBODY, Directory
-from swarmrig.nodes.python.host import Datagram, Host, Timer
+from swarmrig.nodes.python.host import Datagram, Host
 from swarmrig.nodes.python.message import MESSAGE_PORT, Message
 from swarmrig.nodes.python.settings import NoSettings, make_settings
 
@@ -83,7 +84,7 @@ class Model(Host):
     def send(self, dst: str, payload: Any = None, *, type: str = "message", size_bytes: int = 0) -> Message:
         """Send a message to a node; returns it. `size_bytes`: what the payload takes on the wire, if that is more than
         its JSON. LookupError when there is no such node, ValueError when the message does not fit into a datagram."""
-        message = Message(type, self._now_ns // _NS_PER_US, self.name, dst, payload, size_bytes)
+        message = Message(type, self.now_ns // _NS_PER_US, self.name, dst, payload, size_bytes)
         self.__messages.send(self.address_of(dst), MESSAGE_PORT, message.pack())
         return message
 
@@ -103,7 +104,7 @@ class Model(Host):
         drift. ValueError for a period that is none."""
         if period_ns < 1:
             raise ValueError(f"{self.name}: a period takes at least 1 ns, not {period_ns}")
-        return Repetition(self, period_ns, callback, self._now_ns + (period_ns if first_ns is None else first_ns))
+        return Repetition(self, period_ns, callback, self.now_ns + (period_ns if first_ns is None else first_ns))
 
     def count(self, name: str, by: int | float = 1) -> None:
         """Add to a metric."""
