@@ -17,6 +17,7 @@ from swarmrig.net.topology import AGGREGATOR
 from swarmrig.plugins import Registry
 from swarmrig.runtime.tempo import EXACT, SCHEDULED, settle_time
 from swarmrig.runtime.wires import wires_of
+from swarmrig.scenario.problems import listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +115,40 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
 
 @dataclass(slots=True)
 class _Obstacles:
-    """What stands in the way of a run: in the file, and of this host (each once, however many nodes meet it)."""
+    """What stands in the way of a run: of nodes, of the file as a whole, and of this host. Each is told once, however
+    many nodes meet it."""
 
+    of_nodes: dict[str, list[tuple[NodeSpec, NodeError]]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     of_host: dict[str, HostError] = field(default_factory=dict)
 
     def add(self, error: BaseException, node: NodeSpec) -> None:
         if isinstance(error, NodeError):
-            self.problems.append(_problem(str(error.message), node.source, error.hint))
+            self.of_nodes.setdefault(error.message.removeprefix(f"node {error.node}: "), []).append((node, error))
         elif isinstance(error, HostError):
             self.of_host[error.message] = error
 
     def all_problems(self) -> list[Problem]:
-        return [*self.problems, *(Problem(error.message, hint=error.hint) for error in self.of_host.values())]
+        of_nodes = [_problem_of(message, met) for message, met in self.of_nodes.items()]
+        return [
+            *of_nodes,
+            *self.problems,
+            *(Problem(error.message, hint=error.hint) for error in self.of_host.values()),
+        ]
 
     def raise_any(self) -> None:
         """HostError when the file is not to blame for anything."""
-        if self.problems:
+        if self.of_nodes or self.problems:
             raise ScenarioError(self.all_problems())
         if self.of_host:
             hint = next((error.hint for error in self.of_host.values() if error.hint), None)
             raise HostError("\n".join(self.of_host), hint=hint)
+
+
+def _problem_of(message: str, met: Sequence[tuple[NodeSpec, NodeError]]) -> Problem:
+    node, error = met[0]
+    who = f"node {node.id}" if len(met) == 1 else f"nodes {listing([each.id for each, _ in met])}"
+    return _problem(f"{who}: {message}", node.source, error.hint)
 
 
 def _backends(scenario: Scenario, registry: Registry) -> dict[str, Any]:

@@ -183,7 +183,7 @@ class FleetReader:
             return model
         tree = table.get("kind")
         if isinstance(tree, Scalar) and isinstance(tree.value, str):
-            message = f"kind: no backend is called {shorten(tree.value)}"
+            message = f"{table.entries['kind'].label}: no backend is called {shorten(tree.value)}"
             self._problems.add(tree.mark, message, suggest_or_list(tree.value, kinds))
         elif is_null(tree):
             self._problems.add(table.mark, f"no backend {kind!r} is installed", suggest_or_list(kind, kinds))

@@ -50,11 +50,14 @@ def harness_to_native(tree: Table, problems: Problems) -> Table:
         if value is not None and not is_null(value):
             native = with_value(native, key, tree, key, value)
     native = _with_duration(native, tree, problems)
-    nodes = Table({}, tree.mark)
-    if "nodes" in tree.entries:  # else the native checks say that they are missing
-        nodes = with_inference(convert_nodes(tree, problems), tree, problems)
+    nodes = tree.get("nodes")
+    ids: tuple[str, ...] = ()
+    if isinstance(nodes, Table):
+        nodes = with_inference(convert_nodes(nodes, problems), tree, problems)
+        ids = tuple(nodes.entries)
+    if nodes is not None:  # the native checks say what else is wrong with them
         native = native.with_value("nodes", nodes, tree.place("nodes"))
-    return native.with_value("network", _network(tree, tuple(nodes.entries), problems), tree.place("network"))
+    return native.with_value("network", _network(tree, ids, problems), tree.place("network"))
 
 
 def _with_duration(native: Table, tree: Table, problems: Problems) -> Table:
@@ -68,14 +71,13 @@ def _with_duration(native: Table, tree: Table, problems: Problems) -> Table:
 def _network(tree: Table, nodes: tuple[str, ...], problems: Problems) -> Table:
     network = section(tree.get("network"), "network", problems)
     warn_unknown(network, _NETWORK, problems)
-    kind = network.get("type")
+    kind, quantum = network.get("type"), _quantum(tree, problems)
     if kind is None or is_null(kind):
         kind = Scalar("latency" if "default_latency_ms" in network.entries else "direct", network.mark)
     if not isinstance(kind, Scalar) or kind.value not in ("direct", "latency"):
         hint = suggest(kind.text, ("direct", "latency")) if isinstance(kind, Scalar) else None
         problems.add(kind.mark, f"type: expected direct or latency, seen {describe(kind)}", hint)
         return Table({}, network.mark)
-    quantum = _quantum(tree, problems)
     if kind.value == "latency":
         return _with_latencies(network, nodes, problems)
     for key in ("default_latency_ms", "links"):

@@ -46,12 +46,8 @@ def type_of(node: Table) -> str:
     return str(model.value) if isinstance(model, Scalar) else DEFAULT_TYPE
 
 
-def convert_nodes(tree: Table, problems: Problems) -> Table:
+def convert_nodes(listed: Table, problems: Problems) -> Table:
     """The section `nodes` in the native format."""
-    listed = tree.get("nodes")
-    if not isinstance(listed, Table):
-        problems.add(tree.place("nodes"), f"nodes: expected a mapping of node ids, seen {describe(listed)}")
-        return Table({}, tree.mark)
     read = {node: _body(node, entry, problems) for node, entry in listed}
     types = {node: _type(body, problems) for node, body in read.items()}
     swarm = _swarm(types)
