@@ -36,7 +36,6 @@ class ScenarioTest(pytest.Item):
         settings = settings_for(self.config, self.config.invocation_params.dir / "runs", {})
         result = swarmrig.run(self.path, **settings)
         record(self, result)
-        self.add_report_section("call", "swarmrig", explain(result))
         if result.verdict not in (Outcome.PASS, Outcome.WARN) or result.record.interrupted:
             raise NotPassedError(explain(result))
 
