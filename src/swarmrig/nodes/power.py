@@ -16,8 +16,6 @@ from swarmrig.nodes.console import Console
 class Life(Protocol):
     """From a start to the end that follows."""
 
-    console: Console
-
     @property
     def has_ended(self) -> bool: ...
 
@@ -36,11 +34,16 @@ class Life(Protocol):
     def last_words(self) -> str: ...
 
 
+class ConsoleLife(Life, Protocol):
+    console: Console
+
+
 LifeType = TypeVar("LifeType", bound=Life)
+ConsoleLifeType = TypeVar("ConsoleLifeType", bound=ConsoleLife)
 
 
-class LivingNode(Generic[LifeType]):
-    """HasConsole, CanStallConsole, CanReset, CanKill, CanPowerCycle."""
+class PoweredNode(Generic[LifeType]):
+    """CanKill, CanPowerCycle."""
 
     def __init__(self, plan: NodePlan) -> None:
         self.plan = plan
@@ -83,26 +86,11 @@ class LivingNode(Generic[LifeType]):
     def last_words(self) -> str:
         return self._last_words if self._life is None else self._life.last_words()
 
-    async def write_console(self, data: bytes) -> None:
-        """Its standard input."""
-        await self.life.console.write(data)
-
-    def stall_console(self) -> None:
-        self.life.console.stall()
-
-    def unstall_console(self) -> None:
-        self.life.console.unstall()
-
     async def kill(self) -> None:
         """End it without warning; returns when it has ended."""
         self._require_running("killed")
         await self.life.kill()
         await self.life.ended()
-
-    async def reset(self) -> None:
-        """Kill it, and start it again with the files that it has."""
-        await self.power_off()
-        await self.power_on()
 
     async def power_off(self) -> None:
         """Pull the plug; see api.CanPowerCycle."""
@@ -131,3 +119,22 @@ class LivingNode(Generic[LifeType]):
             self._stack = stack.pop_all()
         self._switched.set()
         self._switched = anyio.Event()
+
+
+class LivingNode(PoweredNode[ConsoleLifeType]):
+    """HasConsole, CanStallConsole, CanReset beside what every one can that has lives."""
+
+    async def write_console(self, data: bytes) -> None:
+        """Its standard input."""
+        await self.life.console.write(data)
+
+    def stall_console(self) -> None:
+        self.life.console.stall()
+
+    def unstall_console(self) -> None:
+        self.life.console.unstall()
+
+    async def reset(self) -> None:
+        """Kill it, and start it again with the files that it has."""
+        await self.power_off()
+        await self.power_on()
