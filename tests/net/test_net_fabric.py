@@ -366,7 +366,7 @@ async def test_python_nodes_live_in_the_network_process(network: Any, tmp_path: 
                 await fabric.settle()
             statistics = await fabric.statistics()
             assert statistics["console"] == {"model": [[MS, "said hello"]]}
-            assert "broken as asked" in statistics["node_failures"]["model"]
+            assert "broken as asked" in statistics["node_turns"]["model"][0][1]
             assert (await fabric.statistics())["console"] == {}
     greeting = next(frame for frame in FrameTail(plan, tmp_path / "net").poll() if frame.sender == "model")
     assert (greeting.t_ns, greeting.data[14:]) == (MS, b"greetings")
@@ -393,7 +393,7 @@ async def test_the_aggregator_counts_what_a_node_sends(network: Any) -> None:
     waiting = sum(router["drops"].get("arp: queue full", 0) for router in statistics["routers"].values())
     assert report["nodes"]["2"]["frames"] == 20 - waiting
     assert drops == 0
-    assert statistics["node_failures"] == {}
+    assert statistics["node_turns"] == {}
 
 
 async def test_tshark_reads_a_running_capture(network: Any, tmp_path: Path) -> None:

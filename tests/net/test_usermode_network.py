@@ -220,7 +220,7 @@ async def test_a_failing_model_is_told_and_the_network_lives_on(
     async with running(tmp_path, free_port()) as network:
         await network.settle()
         statistics = await network.statistics()
-    assert "no disk" in statistics["node_failures"]["aggregator"]
+    assert "no disk" in statistics["node_turns"]["aggregator"][0][1]
     assert statistics["nodes"]["aggregator"] == {}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(slots=True)
@@ -79,6 +79,7 @@ class Place(Protocol):
         ...
 
 
+@runtime_checkable
 class ResidentNode(Protocol):
     """A node that is called when something is due. What it raises, from any call, ends it."""
 

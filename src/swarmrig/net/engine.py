@@ -16,7 +16,7 @@ from typing import Any
 from swarmrig.model.network import DevicePlan, LinkPlan, NetworkPlan, PortKind
 from swarmrig.model.scenario import FailurePolicy, OnFailure
 from swarmrig.net.directory import Directory
-from swarmrig.net.factory import load_factory
+from swarmrig.net.factory import find_factory
 from swarmrig.net.hosted import AnyNode, HostedNode
 from swarmrig.net.layers import Layers
 from swarmrig.net.link import MAX_FRAME, MIN_FRAME, Agenda, Direction, Receiver, Record
@@ -92,9 +92,13 @@ class Engine:
         self._wires_by_device = {device.name: self.wires[device.link] for device in plan.devices}
         self._connect_switches()
         self.routers = tuple(self._router(router) for router in plan.routers)
-        make_node = make_node or partial(load_factory, directory=Directory.of_plan(plan))
+        directory = Directory.of_plan(plan)
         self.nodes = {
-            device.name: self._host(device, make_node) for device in plan.devices if device.port is PortKind.PYTHON
+            device.name: self._host(
+                device, partial(make_node, device) if make_node else find_factory(device, directory)
+            )
+            for device in plan.devices
+            if device.port is PortKind.PYTHON
         }
 
     def attach(self, device: str, sink: Receiver) -> None:
@@ -210,7 +214,7 @@ class Engine:
             "links": {name: wire.counters() for name, wire in self.wires.items()},
             "routers": {router.name: {"forwarded": router.forwarded, "drops": router.drops} for router in self.routers},
             "nodes": {name: node.report() for name, node in nodes.items()},
-            "node_failures": {name: node.failures for name, node in nodes.items() if node.failures},
+            "node_turns": {name: node.turns for name, node in nodes.items() if node.turns},
             "console": {name: lines for name, node in nodes.items() if (lines := node.take_console())},
         }
 
@@ -225,7 +229,9 @@ class Engine:
     def _connect_switches(self) -> None:
         """Where Python nodes are, switches know beforehand: their frames are not flooded, nor need they say a word."""
         blocked = looping_links(self.plan)
-        macs = {each.name: mac_to_bytes(each.mac) for each in self.plan.devices if each.mac and each.port is PortKind.PYTHON}
+        macs = {
+            each.name: mac_to_bytes(each.mac) for each in self.plan.devices if each.mac and each.port is PortKind.PYTHON
+        }
         for switch in self.plan.switches:
             wires = [
                 wire for name, wire in self.wires.items()
@@ -245,9 +251,9 @@ class Engine:
             self.wires[interface.plan.link].towards(plan.name).connect(interface.receive)
         return router
 
-    def _host(self, device: DevicePlan, make_node: NodeFactory) -> HostedNode:
+    def _host(self, device: DevicePlan, make: Callable[[], AnyNode]) -> HostedNode:
         given = device.config.get("on_failure")
         policy = OnFailure(**{**given, "policy": FailurePolicy(given["policy"])}) if given else OnFailure()
-        hosted = HostedNode(partial(make_node, device), self.egress(device.name), self.agenda, policy)
+        hosted = HostedNode(make, self.egress(device.name), self.agenda, policy)
         self.ingress(device.name).connect(hosted.receive, hosted.receive_at_once)
         return hosted

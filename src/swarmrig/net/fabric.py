@@ -136,9 +136,9 @@ class Fabric:
         """Counts up to now, and the console lines of Python nodes since the last call (so: one caller).
 
         `links`: by name `frames`, `bytes`, `delivered`, `drops` (by Fate value), and the same by direction;
-        `nodes`: reports of Python nodes; `node_failures`: their tracebacks, if any; `console`: by Python node
-        [t_ns, line]; `devices`: counters of ports; `routers`; `capture_error`: why captures are incomplete, or
-        None; `now_ns`; `cpu_s` of the network process.
+        `nodes`: reports of Python nodes; `node_turns`: when they failed or began anew (net.hosted.Turn); `console`: by
+        Python node [t_ns, line]; `devices`: counters of ports; `routers`; `capture_error`: why captures are incomplete,
+        or None; `now_ns`; `cpu_s` of the network process.
         """
         answer: dict[str, Any] = await self._request("statistics")
         return answer
@@ -278,10 +278,15 @@ async def open_fabric(plan: NetworkPlan, *, directory: Path, spawner: Spawner, s
     """
     async with run_network(Fabric, REAL_TIME, plan, directory=directory, spawner=spawner) as (fabric, stack):
         await fabric._connect(start_ns)
-        for device in plan.devices:
-            if device.name == HOST and device.port is PortKind.TAP:
-                await fabric.attach(HOST, await stack.enter_async_context(open_host_bridge(device, spawner)))
+        await bridge_host(fabric, stack, spawner)
         yield fabric
+
+
+async def bridge_host(fabric: Fabric, stack: AsyncExitStack, spawner: Spawner) -> None:
+    """Connect this machine, if it is one of the devices, until the stack is closed."""
+    for device in fabric.plan.devices:
+        if device.name == HOST and device.port is PortKind.TAP:
+            await fabric.attach(HOST, await stack.enter_async_context(open_host_bridge(device, spawner)))
 
 
 @asynccontextmanager

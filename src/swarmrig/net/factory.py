@@ -6,6 +6,8 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,13 +29,18 @@ def load_object(reference: str) -> Any:
         raise LookupError(f"{module} has no {name!r}") from None
 
 
-def load_factory(device: DevicePlan, directory: Directory = NOBODY) -> Any:
+def load_factory(device: DevicePlan) -> Any:
     """Make the Python node that a device's factory names."""
+    return find_factory(device)()
+
+
+def find_factory(device: DevicePlan, directory: Directory = NOBODY) -> Callable[[], Any]:
+    """What makes the Python node that a device's factory names, each time it is called."""
     try:
         make = load_object(device.factory or "")
     except ValueError as error:
         raise ValueError(f"device {device.name}: a factory is written package.module:callable: {error}") from error
-    return make(device.name, {**device.config, "directory": directory})
+    return partial(make, device.name, {**device.config, "directory": directory})
 
 
 def _load_file(path: Path) -> ModuleType:

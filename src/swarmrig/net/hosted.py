@@ -1,8 +1,8 @@
 """A Python node inside the engine: called when something is due for it, in exact run time.
 
 Most are resident (see api.steppable) and act in the network's own agenda; those that are advanced step by step are made
-resident by `Stepped`. A node that raises has ended: the network goes on without it, and with `on_failure: restart` makes it
-anew after a while.
+resident by `Stepped`. A node that raises has ended: the network goes on without it, and with `on_failure: restart`
+makes it anew after a while.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ class BlockedError(BaseException):
     """Raised inside a node that does not return: see net.watchdog. No model catches it by accident."""
 
 
-class NodeFailure(NamedTuple):
-    """A node has ended at `t_ns`; `restart_ns`: when it begins anew, None for never."""
+class Turn(NamedTuple):
+    """A node has ended at `t_ns`, with that traceback, and begins anew at `restart_ns` (None: never); or, without one,
+    has begun anew."""
 
     t_ns: int
-    trace: str
+    trace: str | None
     restart_ns: int | None
 
 
@@ -38,8 +39,8 @@ class HostedNode:
     """The lives of one node, and its Place. `receive` is its end of the link."""
 
     __slots__ = (
-        "_agenda", "_console", "_heap", "_make", "_node", "_order", "_policy", "_restarts", "console_dropped", "failures",
-        "on_line", "send",
+        "_agenda", "_console", "_heap", "_make", "_node", "_order", "_policy", "_restarts", "console_dropped",
+        "on_line", "send", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -58,13 +59,13 @@ class HostedNode:
         self.on_line: Callable[[int, str], None] | None = None
         """Called with the time and text of each line of the node's console."""
         self.console_dropped = 0
-        self.failures: list[NodeFailure] = []
+        self.turns: list[Turn] = []
         self._begin(0)
 
     @property
     def failure(self) -> str | None:
         """The traceback of what ended the node; None while it lives, or will again."""
-        last = self.failures[-1] if self.failures else None
+        last = self.turns[-1] if self.turns else None
         return last.trace if last is not None and last.restart_ns is None else None
 
     def receive(self, t_ns: int, frame: bytes) -> None:
@@ -99,20 +100,23 @@ class HostedNode:
             self.console_dropped += 1
 
     def push(self, timer: Timer) -> None:
-        heappush(self._heap, (timer.t_ns, self._order(), self._fire, timer))
+        self._agenda.push(timer, self._fire)
 
     def cancel(self, timer: Timer) -> None:
         self._agenda.cancel(timer)
 
     # Its lives.
 
-    def _begin(self, t_ns: int, _: bytes = b"") -> None:
+    def _begin(self, t_ns: int) -> None:
         try:
-            made = self._make()
-            node = self._node = made if hasattr(made, "live_in") else Stepped(made)
+            node = self._node = resident(self._make())
             node.live_in(self, t_ns)
         except (Exception, BlockedError):
             self._fail(t_ns)
+
+    def _begin_anew(self, t_ns: int, _: bytes) -> None:
+        self.turns.append(Turn(t_ns, None, None))
+        self._begin(t_ns)
 
     def _handle(self, t_ns: int, frame: bytes) -> None:
         node = self._node
@@ -140,10 +144,15 @@ class HostedNode:
         self._node = None
         delay_ns = self._policy.restart_after_ns(self._restarts)
         again_ns = None if delay_ns is None else t_ns + max(delay_ns, 1)
-        self.failures.append(NodeFailure(t_ns, traceback.format_exc(), again_ns))
+        self.turns.append(Turn(t_ns, traceback.format_exc(), again_ns))
         if again_ns is not None:
             self._restarts += 1
-            self._agenda.at(again_ns, self._begin)
+            self._agenda.at(again_ns, self._begin_anew)
+
+
+def resident(node: AnyNode) -> ResidentNode:
+    """The node, or one that stands for it."""
+    return node if isinstance(node, ResidentNode) else Stepped(node)
 
 
 class Stepped:

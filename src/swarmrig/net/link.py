@@ -143,8 +143,8 @@ class Direction:
         self.configure(0, impairment)
 
     def connect(self, deliver: Receiver, at_once: Receiver | None = None) -> None:
-        """Say who takes the frames at the far end; `at_once`, if that is somebody else, while the wire takes no time, so
-        that whoever sends is still at work."""
+        """Say who takes the frames at the far end; `at_once`, if that is somebody else, while the wire takes no time,
+        so that whoever sends is still at work."""
         self._deliver = deliver
         self._deliver_at_once = at_once or deliver
 

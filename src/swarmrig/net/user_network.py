@@ -146,14 +146,15 @@ class UserNetwork:
         receiver = self._receiver
         console = receiver.take_console()
         failures = [wire.failure for wire in self._wires.values() if wire.failure is not None]
+        now_ns = time.monotonic_ns() - self._start_ns
         return {
-            "now_ns": time.monotonic_ns() - self._start_ns,
+            "now_ns": now_ns,
             "cpu_s": time.process_time(),
             "links": {name: wire.counters() for name, wire in self._wires.items()},
             "devices": {},
             "routers": {},
             "nodes": {AGGREGATOR: receiver.report()},
-            "node_failures": {AGGREGATOR: receiver.failure} if receiver.failure else {},
+            "node_turns": {AGGREGATOR: [(now_ns, receiver.failure, None)]} if receiver.failure else {},
             "console": {AGGREGATOR: console} if console else {},
             "capture_error": "; ".join(failures) or None,
         }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from swarmrig.model.facts import NodeChange, NodeState
-from swarmrig.net.topology import AGGREGATOR
-from swarmrig.runtime.clock import Clock
+from swarmrig.model.scenario import FailurePolicy, NodeSpec
+from swarmrig.model.units import NS_PER_S, format_duration
 from swarmrig.runtime.directory import RunDirectory
 from swarmrig.runtime.recorder import Recorder
 
@@ -15,11 +15,12 @@ from swarmrig.runtime.recorder import Recorder
 class HostedNodes:
     """Takes the statistics of the network process and records what is new in them."""
 
-    def __init__(self, directory: RunDirectory, recorder: Recorder, clock: Clock) -> None:
+    def __init__(self, directory: RunDirectory, recorder: Recorder, nodes: Iterable[NodeSpec]) -> None:
         self._directory = directory
         self._recorder = recorder
-        self._clock = clock
-        self._failed: set[str] = set()
+        self._policies = {node.id: node.on_failure.policy for node in nodes}
+        self._told: dict[str, int] = {}
+        """How many turns of a node's life are known."""
         self._capture_error: str | None = None
         self.violation: str | None = None
         """Why the network cannot go on in virtual time."""
@@ -28,10 +29,13 @@ class HostedNodes:
         """Console lines go to console.log and on; a failed model has ended; lost captures are a failure."""
         for name, lines in statistics["console"].items():
             self._console(name, lines)
-        for name, trace in statistics["node_failures"].items():
-            if name not in self._failed:
-                self._failed.add(name)
-                self._failure(name, trace)
+        for name, turns in statistics["node_turns"].items():
+            for t_ns, trace, restart_ns in turns[self._told.get(name, 0) :]:
+                if trace is None:
+                    self._recorder.observe(NodeChange(t_ns, name, NodeState.STARTED))
+                else:
+                    self._failure(name, t_ns, trace, restart_ns)
+            self._told[name] = len(turns)
         violated = statistics.get("failure")
         if violated and self.violation is None:
             self.violation = violated
@@ -50,9 +54,19 @@ class HostedNodes:
                 if known:
                     self._recorder.console(name, t_ns, raw)
 
-    def _failure(self, name: str, trace: str) -> None:
+    def _failure(self, name: str, t_ns: int, trace: str, restart_ns: int | None) -> None:
+        """A model raised: its traceback is in its stderr.log, and its policy says what becomes of the run."""
         last = trace.strip().splitlines()[-1]
-        if name != AGGREGATOR:
-            data = {"status": last, "stderr": trace}
-            self._recorder.observe(NodeChange(self._clock.now_ns(), name, NodeState.EXITED, data))
-        self._recorder.failure(name, f"the Python node {name} failed: {last}\n{trace}")
+        message = f"the Python node {name} failed at {t_ns / NS_PER_S:.6f} s: {last}\n{trace}".rstrip()
+        if name not in self._recorder.nodes:
+            self._recorder.failure(name, message)
+            return
+        with (self._directory.node(name) / "stderr.log").open("a", encoding="utf-8") as log:
+            log.write(f"at {t_ns} ns of run time:\n{trace}\n")
+        self._recorder.observe(NodeChange(t_ns, name, NodeState.EXITED, {"status": last, "stderr": trace}))
+        if restart_ns is not None:
+            self._recorder.warning(name, f"{message}\nstarted again after {format_duration(restart_ns - t_ns)}")
+        elif self._policies[name] is FailurePolicy.IGNORE:
+            self._recorder.warning(name, f"{message}\nthe run goes on without it")
+        else:
+            self._recorder.failure(name, message)

@@ -212,6 +212,9 @@ class _Way:
     def _hear(self, statistics: Mapping[str, Any]) -> None:
         for name, lines in statistics["console"].items():
             self.told.setdefault(name, []).extend(lines)
-        failures = [*statistics["node_failures"].values(), statistics["failure"], statistics["capture_error"]]
+        traces = [
+            trace for turns in statistics["node_turns"].values() for _, trace, restart_ns in turns if not restart_ns
+        ]
+        failures = [*traces, statistics["failure"], statistics["capture_error"]]
         for failure in filter(None, failures):
             raise NotForkableError(f"the swarm failed: {failure}")

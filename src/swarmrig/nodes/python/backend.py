@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,6 +74,7 @@ class PythonBackend:
     """Checks that the model exists; the network driver makes and runs it, and passes on its console."""
 
     kind: ClassVar[str] = "python"
+    restarts_exactly: ClassVar[bool] = True
     options_model: ClassVar[Any] = PythonOptions
 
     async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
@@ -94,7 +96,7 @@ class PythonBackend:
             command=(),
             port=PortKind.PYTHON,
             factory=SHIPPED.get(options.model, options.model),
-            config={"settings": settings},
+            config={"settings": settings, "on_failure": asdict(spec.on_failure)},
             warnings=_warnings(spec),
             details={"model": options.model, "settings": options.settings},
         )

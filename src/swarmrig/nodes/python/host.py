@@ -1,8 +1,9 @@
 """A small IPv4 host without I/O: the base of Python nodes.
 
-It answers ARP and ping, resolves neighbours, has UDP and TCP sockets and timers, and keeps exact time: it is called when
-something is due, and everything it does is stamped with the time at which it was due. Same inputs, same outputs; there is
-no clock, no randomness and no thread in here. A node overrides `on_start` and uses `open_udp`, `call_at`, `log`:
+It answers ARP and ping, resolves neighbours, has UDP and TCP sockets and timers, and keeps exact time: it is called
+when something is due, and everything it does is stamped with the time at which it was due. Same inputs, same outputs;
+there is no clock, no randomness and no thread in here. A node overrides `on_start` and uses `open_udp`, `call_at`,
+`log`:
 
     class Echo(Host):
         def on_start(self) -> None:
@@ -123,7 +124,7 @@ class Host:
         self.__flows: dict[tuple[int, str, int], Flow] = {}
         self.__alone: _Alone = _Alone()
         self.__place: Place = self.__alone
-        self.__transmit = self.__place.send
+        self.__transmit: Callable[[int, bytes], object] = self.__place.send
         self.call_at(0, self.on_start)
 
     # What a node overrides.

@@ -6,51 +6,66 @@ Any program can send and read them. Of what it sends only `type` must be there: 
 `time_us` is the time of arrival, `payload` is null, `size_bytes` what the payload takes. A message whose `size_bytes`
 says more than its payload takes as JSON is followed by as many spaces, so that links with a rate treat it as what it
 is.
+
+Between Python nodes the text of the payload travels with the bytes, and is read when somebody asks for the payload.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 MESSAGE_PORT = 47100
 """UDP port of messages on every node."""
 
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
-@dataclass(frozen=True, slots=True)
+
 class Message:
     """What one node tells another."""
 
-    type: str
-    time_us: int
-    """When it was sent, run time."""
-    src: str
-    """Node id of the sender."""
-    dst: str
-    """Node id of the receiver."""
-    payload: Any = None
-    """Anything that JSON can say."""
-    size_bytes: int = 0
-    """What the payload takes on the wire: at least its JSON."""
+    __slots__ = ("_payload", "_text", "dst", "size_bytes", "src", "time_us", "type")
 
-    def pack(self) -> bytes:
+    def __init__(self, type: str, time_us: int, src: str, dst: str, payload: Any = None, size_bytes: int = 0) -> None:
+        """`type` says what the payload is; `time_us` is the run time at which it is sent; `src` and `dst` are node ids;
+        `payload` is anything that JSON can say; `size_bytes` what that takes on the wire, at least its JSON."""
+        self.type = type
+        self.time_us = time_us
+        self.src = src
+        self.dst = dst
+        self.size_bytes = size_bytes
+        self._payload = payload
+        self._text: str | None = None
+
+    @property
+    def payload(self) -> Any:
+        """What was sent, as JSON says it; the receiver's own."""
+        if self._text is not None:
+            self._payload, self._text = json.loads(self._text), None
+        return self._payload
+
+    def pack(self) -> PackedMessage:
         """As it travels. ValueError when the payload cannot be said in JSON."""
-        try:
-            payload = json.dumps(self.payload, separators=(",", ":"), allow_nan=False)
-        except TypeError as error:
-            raise ValueError(f"a message's payload is JSON: {error}") from error
-        size = max(self.size_bytes, len(payload))
-        head = json.dumps(
-            {"type": self.type, "time_us": self.time_us, "src": self.src, "dst": self.dst, "size_bytes": size},
-            separators=(",", ":"),
+        text = _text_of(self.payload)
+        size = self.size_bytes = max(self.size_bytes, len(text))
+        packed = PackedMessage(
+            f'{{"type":{_quoted(self.type)},"time_us":{self.time_us},"src":{_quoted(self.src)},"dst":{_quoted(self.dst)}'
+            f',"size_bytes":{size},"payload":{text}}}'.encode("ascii")
+            + b" " * (size - len(text))
         )
-        return f'{head[:-1]},"payload":{payload}}}'.encode() + b" " * (size - len(payload))
+        packed.fields = (self.type, self.time_us, self.src, self.dst, size, text)
+        return packed
 
     @classmethod
     def parse(cls, data: bytes, *, src: str, dst: str, time_us: int) -> Message:
         """`src`, `dst`, `time_us`: for what the sender left out. ValueError when it is no message."""
-        found = json.loads(data)
+        if type(data) is PackedMessage:
+            return data.message()
+        try:
+            found = json.loads(data)
+        except RecursionError:
+            raise ValueError("a message is not nested so deeply") from None
         if not isinstance(found, dict) or not isinstance(found.get("type"), str):
             raise ValueError("a message is a JSON object with a `type`")
         payload = found.get("payload")
@@ -60,7 +75,7 @@ class Message:
             found.get("src", src),
             found.get("dst", dst),
             payload,
-            found.get("size_bytes", len(json.dumps(payload, separators=(",", ":")))),
+            found["size_bytes"] if "size_bytes" in found else len(_text_of(payload)),
         )
         if not isinstance(message.src, str) or not isinstance(message.dst, str):
             raise ValueError("`src` and `dst` are node ids")
@@ -74,3 +89,39 @@ class Message:
             "type": self.type, "time_us": self.time_us, "src": self.src, "dst": self.dst,
             "payload": self.payload, "size_bytes": self.size_bytes,
         }  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and self.to_json() == other.to_json()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Message({', '.join(f'{name}={value!r}' for name, value in self.to_json().items())})"
+
+
+class PackedMessage(bytes):
+    """A message as it travels, from somebody who has said what is in it."""
+
+    fields: tuple[str, int, str, str, int, str]
+    """Type, time, source, destination, size, and the payload's JSON."""
+
+    def message(self) -> Message:
+        """What is in it, anew for whoever asks."""
+        found = _new(Message)
+        found.type, found.time_us, found.src, found.dst, found.size_bytes, found._text = self.fields
+        return found
+
+
+_new = Message.__new__
+
+
+def _text_of(payload: Any) -> str:
+    try:
+        return _to_json(payload)
+    except TypeError as error:
+        raise ValueError(f"a message's payload is JSON: {error}") from error
+    except RecursionError:
+        raise ValueError("a message's payload is JSON, and not nested so deeply") from None
+
+
+_quoted = lru_cache(maxsize=1 << 14)(json.dumps)
