@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Interface
-from pathlib import Path
 from typing import Any, ClassVar
 
 from swarmrig.api.nodes import LaunchContext, NodePlan
-from swarmrig.errors import NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.net.interface import Tap
@@ -21,8 +18,8 @@ from swarmrig.nodes.process.keeping import Room, keeping
 from swarmrig.nodes.process.life import Place
 from swarmrig.nodes.process.node import ProcessNode
 from swarmrig.nodes.process.options import NetworkPlace, ProcessOptions, options_of
+from swarmrig.nodes.programs import find_program
 from swarmrig.proc import RunScope, open_spawner
-from swarmrig.proc.spawner import DEFAULT_PATH
 
 KIND = "process"
 CAPABILITIES = frozenset({"HasConsole", "CanStallConsole", "CanPause", "CanReset", "CanKill", "CanPowerCycle"})
@@ -45,7 +42,7 @@ class ProcessBackend:
     async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:  # noqa: ARG002 - the contract
         """Find the program, and see whether this machine permits it the network that it is to have."""
         options = options_of(spec.options)
-        program = find_program(spec.id, options)
+        program = find_program(spec.id, options.command, options.working_dir, options.environment)
         if options.network is not NetworkPlace.HOST:
             await self._try(spec.id, options.network)
         details: dict[str, Any] = {"program": program, "network": options.network.value}
@@ -56,7 +53,7 @@ class ProcessBackend:
             capabilities=CAPABILITIES,
             warnings=tuple(_warnings(spec, options)),
             may_end_with=frozenset(options.ends_with),
-            details=details | ({"isolation": isolation(options.network)}),
+            details=details | {"isolation": isolation(options.network)},
         )
 
     @asynccontextmanager
@@ -85,20 +82,6 @@ class ProcessBackend:
                 if keeper.interface is not None:
                     os.close(keeper.interface)
         self._tried.add(network)
-
-
-def find_program(node: str, options: ProcessOptions) -> str:
-    """The file that the first word of the command means. NodeError when there is none, or no directory to be in."""
-    directory = options.working_dir.absolute()
-    if not directory.is_dir():
-        raise NodeError(node, f"working_dir: {directory} is no directory")
-    word = options.command[0]
-    path = options.environment.get("PATH", os.environ.get("PATH", DEFAULT_PATH))
-    found = shutil.which(str(directory / word) if "/" in word else word, path=path)
-    if found is None:
-        where = f"{directory / word} is no program" if "/" in word else f"there is no program {word} in PATH ({path})"
-        raise NodeError(node, f"command: {where}", hint="is it installed, built, and executable?")
-    return str(Path(found).absolute())
 
 
 def isolation(network: NetworkPlace) -> str:
