@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,10 +15,14 @@ from typing import TypedDict, Unpack
 
 import anyio
 
+from swarmrig.model.network import Fate
 from swarmrig.model.record import RunRecord
 from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import CheckResult, Outcome
+from swarmrig.net.evidence import FrameTail
+from swarmrig.net.plan_file import load_plan
+from swarmrig.nodes.python.message import MESSAGE_PORT, Message
 from swarmrig.plugins import Registry
 from swarmrig.reports.write import write_reports
 from swarmrig.runtime.events import Event, read_events
@@ -26,6 +31,8 @@ from swarmrig.runtime.plan import plan_loaded
 from swarmrig.runtime.run import RunOptions
 from swarmrig.runtime.run import run as conduct
 from swarmrig.scenario.load import load_scenario
+from swarmrig.wire.ipv4 import ip_to_text
+from swarmrig.wire.udp import plain_datagram
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,26 @@ class RunResult:
     def events(self) -> tuple[Event, ...]:
         """All events in order, as events.jsonl has them; read when they are first asked for."""
         return tuple(read_events(self.directory))
+
+    @cached_property
+    def messages(self) -> tuple[Message, ...]:
+        """What nodes sent to each other as messages, lost ones included, by (time, source, sequence); out of the
+        captures, so that links without a capture hide what they carried."""
+        return tuple(sorted(_messages(self.directory), key=lambda message: (message.time_us, message.src)))
+
+
+def _messages(directory: Path) -> Iterator[Message]:
+    """Each at the link of its sender."""
+    plan = load_plan((directory / "net" / "plan.json").read_text(encoding="utf-8"))
+    names = {device.ip: device.name for device in plan.devices}
+    senders = frozenset(names.values())
+    for frame in FrameTail(plan, directory / "net").poll():
+        datagram = plain_datagram(frame.data) if frame.sender in senders and frame.fate is not Fate.OVERRUN else None
+        if datagram is None or datagram.dport != MESSAGE_PORT:
+            continue
+        src, dst = (names.get(ip_to_text(ip), ip_to_text(ip)) for ip in (datagram.src, datagram.dst))
+        with suppress(ValueError):  # what is no message
+            yield Message.parse(datagram.payload, src=src, dst=dst, time_us=frame.t_ns // 1000)
 
 
 class _Listener:

@@ -123,7 +123,8 @@ def test_a_container() -> None:
     scenario = loaded(
         with_nodes(
             "d: {type: docker, build: app, ports: [8080, '9090:90'], environment: [A=1, B=x=y],",
-            "    command: 'run \"a b\"', volumes: ['data:/data', 'conf:/conf:ro'], memory: 64MiB, cpus: 0.5, on_failure: ignore}",
+            "    command: 'run \"a b\"',",
+            "    volumes: ['data:/data', 'conf:/conf:ro'], memory: 64MiB, cpus: 0.5, on_failure: ignore}",
             "e: {type: docker, image: 'x:1', environment: {A: 1}, networks: [back]}",
         )
     )

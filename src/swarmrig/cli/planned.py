@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from swarmrig.api import NodePlan
-from swarmrig.cli.output import harmless, jsonable
+from swarmrig.cli.output import counted, harmless, jsonable
 from swarmrig.cli.wires import describe_link
 from swarmrig.model.scenario import CheckSpec
 from swarmrig.model.units import NS_PER_S, format_duration
@@ -48,6 +49,27 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
     yield from _section("faults", (_fault_line(fault) for fault in plan.faults))
     yield from _section("checks", (_check_line(check.spec) for check in plan.checks))
     yield from _section("warnings", map(harmless, plan.warnings))
+
+
+def outline(plan: RunPlan) -> Iterator[str]:
+    """The plan in short: how long, from which seed, in which steps, who, and joined how."""
+    scenario = plan.scenario
+    network, link = scenario.network, scenario.network.impairment
+    yield f"{scenario.name} ({scenario.source}, {scenario.dialect} format): nothing was launched"
+    yield f"  duration  {format_duration(scenario.duration_ns)} of {scenario.time.value} time, tier {plan.tier}"
+    yield f"  seed      {scenario.seed}"
+    quantum = format_duration(network.quantum_ns) if network.quantum_ns else "none"
+    yield f"  quantum   {quantum}: messages come {'at multiples of it' if network.quantum_ns else 'when they arrive'}"
+    kinds = Counter(_described(node) for node in plan.nodes)
+    yield f"  nodes     {len(plan.nodes)}: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}"
+    others = f", {counted(len(network.links), 'link')} of their own" if network.links else ""
+    yield f"  network   {network.topology.value}, {format_duration(link.latency_ns)} a link{others}"
+    yield f"  and       {counted(len(plan.faults), 'fault')}, {counted(len(plan.checks), 'check')}"
+
+
+def _described(node: NodePlan) -> str:
+    model = node.details.get("model") if node.spec.kind == "python" else None
+    return f"{model} ({node.spec.kind})" if model else node.spec.kind
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 
 import anyio
 
@@ -14,6 +15,7 @@ from swarmrig.cli.failures import describe_failure
 from swarmrig.cli.loading import load
 from swarmrig.cli.options import Choice, Manner
 from swarmrig.cli.output import colours_wanted, harmless, say, say_json_line
+from swarmrig.cli.planned import outline, plan_json
 from swarmrig.cli.signals import interruption
 from swarmrig.cli.summary import summary_lines
 from swarmrig.cli.view import open_view
@@ -37,6 +39,20 @@ def run_choice(choice: Choice, manner: Manner) -> int:
         if manner.as_json:
             say_json_line({"kind": "error", "errors": describe_failure(error)})
         raise
+
+
+def try_choice(choice: Choice, manner: Manner) -> int:
+    """Check a scenario as `run_choice` would, and say what it would run; returns the exit code."""
+    registry = Registry.load()
+    plan = anyio.run(plan_loaded, partial(load, choice, registry), registry)
+    if manner.as_json:
+        say_json_line(plan_json(plan))
+        return 0
+    for warning in plan.warnings:
+        say(f"warning: {harmless(warning)}", stream=sys.stderr)
+    for line in outline(plan):
+        say(line)
+    return 0
 
 
 async def _run(choice: Choice, manner: Manner) -> int:

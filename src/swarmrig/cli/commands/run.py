@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from swarmrig.cli.options import Choice, Manner, run_options, scenario_options
+from swarmrig.cli.options import Choice, Manner, option, run_options, scenario_options
 
 
 @click.command("run")
 @scenario_options
 @run_options
-def command(choice: Choice, manner: Manner) -> int:
+@option("--dry-run", is_flag=True, help="Check everything, say in short what would be run, and launch nothing.")
+def command(choice: Choice, manner: Manner, dry_run: bool) -> int:
     """Run a preset or a scenario file and judge it.
 
     Boots every node, wires the network, injects the faults, judges what was seen and leaves a directory with
@@ -19,6 +20,6 @@ def command(choice: Choice, manner: Manner) -> int:
 
     Exit codes: 0 PASS, 1 WARN, 2 FAIL, 3 FATAL or error, 130 interrupted.
     """
-    from swarmrig.cli.session import run_choice
+    from swarmrig.cli.session import run_choice, try_choice
 
-    return run_choice(choice, manner)
+    return try_choice(choice, manner) if dry_run else run_choice(choice, manner)

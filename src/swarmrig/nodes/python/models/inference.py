@@ -9,6 +9,7 @@ It runs on the processor of this machine in one thread, so that the same reading
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 MOST_READINGS = 4096
 """Readings that a model may want at once."""
+NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""Environment variable that keeps the runtime from reporting to its maker, and from having files and threads for that.
+It is read when the library is loaded."""
 DIGITS = 6
 """Of a score; single precision has not many more."""
 RESULT = "inference"
@@ -151,6 +155,7 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 
 def _open_session(file: Path) -> Any:
+    os.environ[NO_TELEMETRY] = "1"
     try:
         import onnxruntime
     except ImportError as error:
