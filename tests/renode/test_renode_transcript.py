@@ -1,17 +1,14 @@
 """What the parser makes of recordings of real monitors, however they are cut into pieces."""
 
+import itertools
 import re
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recordings import ALL, VERSIONS, recording
 
 from swarmrig.nodes.renode.transcript import NEGOTIATION, TelnetFilter, Transcript, cleaned, error_in
-
-sys.path.insert(0, str(Path(__file__).parent))
-from recordings import ALL, VERSIONS, recording
 
 NAMES = ("monitor", "x", "y", "yy", "rv", "abc", "fromE", "machine-0", "machine-1")
 
@@ -28,7 +25,7 @@ def answers(recorded, chunks):
 
 def pieces(data, cuts):
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(places)]
 
 
 def answer_to(version, name, command, nth=0):
@@ -120,7 +117,9 @@ def test_words_of_an_error_that_are_only_printed_are_none(version):
 
 
 def test_a_failed_download_while_a_platform_is_loaded_is_no_failure():
-    answer = answer_to(VERSIONS[0], "t1_main", "machine LoadPlatformDescription @platforms/boards/stm32f4_discovery-kit.repl")
+    answer = answer_to(
+        VERSIONS[0], "t1_main", "machine LoadPlatformDescription @platforms/boards/stm32f4_discovery-kit.repl"
+    )
     assert "Failed to download" in answer and error_in(answer) is None
 
 

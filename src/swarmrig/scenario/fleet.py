@@ -26,7 +26,7 @@ _COMMON = frozenset(NodeEntry.model_fields)
 _MOST_DEFAULTS = 1000
 _SET_ELSEWHERE = {"node_id": "the node's `number`", "csi_channel": "`channel`"}
 """NVS keys that the format has another word for."""
-_PROGRAMS = frozenset({"machine_binary"})
+_PROGRAMS = frozenset({"machine_binary", "renode"})
 """Options that name a program: without a separator it is found in PATH."""
 _KEPT_ACROSS_KINDS = frozenset({"role", "is_gateway", "config", "on_failure"})
 """Defaults that hold for nodes of another kind than the defaults' own."""

@@ -18,7 +18,7 @@ from swarmrig.nodes.renode.wording import checked_command
 ANSWER_S = 30.0
 CONNECT_S = 10.0
 RETRY_S = 0.05
-"""Between two attempts to connect: nothing tells when a port begins to listen."""
+"""Between two attempts to connect."""
 CHUNK = 64 << 10
 _SELECTS = re.compile(r'mach\s+(?:create|add|set)\s+(?:"([^"]+)"|(\S+))\Z')
 _CREATES_ANY = re.compile(r"mach\s+create\s*\Z")
@@ -187,7 +187,7 @@ async def _reach(node: str, sock: socket.socket, port: int, deadline_s: float) -
     """Linux lets a socket try again that was refused."""
     try:
         with anyio.fail_after(deadline_s):
-            while not await _is_accepted(sock, port):
+            while not await _is_accepted(sock, port):  # noqa: ASYNC110 - nothing tells when a port begins to listen
                 await anyio.sleep(RETRY_S)
     except TimeoutError:
         raise MonitorTimeoutError(node, f"nobody listens at its monitor's port {port} after {deadline_s:g} s") from None

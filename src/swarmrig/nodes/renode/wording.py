@@ -66,14 +66,9 @@ def path_text(place: Path) -> str:
     return f'"{_plain(place)}"'
 
 
-def platform(name: str) -> str:
-    """A file, or one that Renode ships with, as an argument."""
-    return f"@{shipped(name)}" if is_shipped(name) else path(Path(name))
-
-
-def is_shipped(name: str) -> bool:
-    """Whether it is looked for where Renode is: a relative name."""
-    return not name.startswith("/")
+def platform(place: str | Path) -> str:
+    """A file, or (a text) one that Renode ships with, as an argument."""
+    return path(place) if isinstance(place, Path) else f"@{shipped(place)}"
 
 
 def shipped(name: str) -> str:

@@ -1,0 +1,77 @@
+"""The way into the network namespace that a Renode has for itself."""
+
+from __future__ import annotations
+
+import array
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+
+from swarmrig.errors import HostError
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+SOCKETS = 6
+"""For the monitor, to connect to it again a few times, and for a UART."""
+FD = 3
+_DESCRIPTORS = array.array("i", [0]).itemsize * (SOCKETS + 1)
+
+
+class Door:
+    """Sockets that are in the namespace, though this process is not."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        self._ours = ours
+        self._sockets: list[socket.socket] = []
+        self._raw: socket.socket | None = None
+        self._stack = ExitStack()
+
+    async def wait_until_open(self) -> None:
+        """The namespace is there. HostError when whoever was to make it has ended instead."""
+        await anyio.wait_readable(self._ours)
+        data, descriptors, _, _ = socket.recv_fds(self._ours, 16, SOCKETS + 1)
+        found = [self._stack.enter_context(socket.socket(fileno=fd)) for fd in descriptors]
+        if not data or len(found) != SOCKETS + 1:
+            raise HostError("there is no network namespace for Renode", hint="see `swarmrig doctor`: user namespaces")
+        *self._sockets, self._raw = found
+
+    def tcp(self) -> socket.socket:
+        """A TCP socket of the namespace, not used before; whoever takes it closes it."""
+        if not self._sockets:
+            raise HostError("Renode's monitor was connected to too often in one life")
+        return self._sockets.pop().dup()
+
+    def raw(self, interface: str) -> socket.socket:
+        """The raw socket, bound to an interface of the namespace; OSError when that is not there."""
+        assert self._raw is not None
+        self._raw.bind((interface, _ETH_P_ALL))
+        self._raw.setblocking(False)
+        return self._raw
+
+    def close(self) -> None:
+        self._stack.close()
+        self._ours.close()
+
+
+_ETH_P_ALL = 0x0003
+
+
+@contextmanager
+def open_door() -> Iterator[tuple[Door, socket.socket]]:
+    """A door, and the socket that the launcher has to be given as descriptor FD."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    door = Door(ours)
+    try:
+        with theirs:
+            yield door, theirs
+    finally:
+        door.close()
+
+
+def behind_door(command: Sequence[str]) -> list[str]:
+    """The command that runs another one in a network namespace of its own."""
+    return [sys.executable, "-I", "-S", str(LAUNCHER), str(FD), str(SOCKETS), *command]

@@ -1,0 +1,151 @@
+"""A machine in Renode as a node of a run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from swarmrig.api.nodes import ExitStatus, LaunchContext, NodePlan
+from swarmrig.errors import HostError, NodeError
+from swarmrig.nodes.commanded import CommandedNode
+from swarmrig.nodes.power import PoweredNode
+from swarmrig.nodes.renode import flashing, memory
+from swarmrig.nodes.renode.machine import Machine, in_real_time, in_virtual_time
+from swarmrig.nodes.renode.setup import Load, Setup, check_isa, load_of
+
+
+class RenodeNode(PoweredNode[Machine]):
+    """CanKill, CanPowerCycle, and firmware and raw commands while it runs: in any time."""
+
+    def __init__(self, plan: NodePlan, setup: Setup, context: LaunchContext) -> None:
+        super().__init__(plan)
+        self._setup = setup
+        self._context = context
+        self._port_fd = context.port_fd
+
+    async def _take_port(self) -> socket.socket:
+        """The node's end of its place in the network; each life has one of its own."""
+        fd, self._port_fd = self._port_fd, None
+        return socket.socket(fileno=await self._context.network.renew_port(self.spec.id) if fd is None else fd)
+
+    def close_port(self) -> None:
+        """The one that no life has taken."""
+        if self._port_fd is not None:
+            os.close(self._port_fd)
+            self._port_fd = None
+
+    async def monitor(self, command: str) -> str:
+        """Give the monitor a command of somebody else's; returns what it printed. NodeError unless the scenario allows
+        that, and when Renode refuses it; ValueError for what is no single line."""
+        if not self._setup.options.allow_raw_monitor:
+            raise NodeError(
+                self.spec.id, "raw monitor commands are not allowed", hint="set `allow_raw_monitor: true` on the node"
+            )
+        return await self.life.execute(command, foreign=True)
+
+    async def flash(self, file: Path, *, load_command: str | None = None, load_address: int | None = None) -> None:
+        """Give it other firmware. While the power is on it is loaded and the machine reset; in any case that is what
+        it boots from now on. NodeError when it cannot be loaded, ValueError for what does not load firmware."""
+        load = await self._staged(file, load_command, load_address)
+        if self._life is not None:
+            await self._life.load(load)
+        self._setup = flashing.with_load(self._setup, load)
+
+    async def _staged(self, file: Path, command: str | None, address: int | None) -> Load:
+        load = load_of(self.spec.id, file, *flashing.checked(command, address, self._setup))
+        if self._setup.machine is not None:
+            check_isa(self.spec.id, file, self._setup.machine)
+        return await flashing.staged(self.spec.id, load, self._context)
+
+
+class RealTimeNode(RenodeNode):
+    """HasConsole, CanPause, CanReset, HasMemory beside what every machine can; in real time."""
+
+    @asynccontextmanager
+    async def _living(self) -> AsyncIterator[Machine]:
+        port = await self._take_port()
+        async with in_real_time(self._setup, self._context, port) as machine:
+            yield machine
+
+    async def write_console(self, data: bytes) -> None:
+        assert self.life.console is not None
+        await self.life.console.write(data)
+
+    async def pause(self) -> None:
+        """The machine stands still, and its clock with it."""
+        await self.life.pause()
+
+    async def resume(self) -> None:
+        await self.life.resume()
+
+    async def reset(self) -> None:
+        """Press the reset button: its firmware is loaded anew. A paused machine stays paused."""
+        async with self.life.standing():  # the firmware is loaded, too, and Renode loads into no machine that runs
+            await self.life.execute("machine Reset")
+
+    async def read_memory(self, address: int, size: int) -> bytes:
+        return await memory.read(self.spec.id, self.life.execute, address, size)
+
+    async def write_memory(self, address: int, data: bytes) -> None:
+        await memory.write(self.life.execute, address, data)
+
+    async def flip_memory(self, address: int, mask: bytes) -> tuple[bytes, bytes]:
+        """The machine stands still meanwhile."""
+        async with self.life.standing():
+            return await memory.flip(self.spec.id, self.life.execute, address, mask)
+
+
+class VirtualTimeNode(CommandedNode, RenodeNode):
+    """HasConsole, CanPause, CanReset, HasMemory beside what every machine can; in virtual time."""
+
+    _end: Mapping[str, Any] | None = None
+
+    @asynccontextmanager
+    async def _living(self) -> AsyncIterator[Machine]:
+        port = await self._take_port()
+        async with in_virtual_time(self._setup, self._context, port) as machine:
+            yield machine
+
+    async def flash(self, file: Path, *, load_command: str | None = None, load_address: int | None = None) -> None:
+        async with self._network.standing():
+            await super().flash(file, load_command=load_command, load_address=load_address)
+
+    @property
+    def ended_ns(self) -> int | None:
+        """Run time of its end, once it has ended."""
+        return None if self._end is None else int(self._end["t_ns"])
+
+    async def wait_exited(self) -> ExitStatus:
+        status = await super().wait_exited()
+        if self._end is None:
+            with suppress(HostError, NodeError):  # the network's own end is the greater trouble
+                self._end = await self._network.whereabouts(self.spec.id)
+        return status
+
+    async def kill(self) -> None:
+        async with self._network.standing():
+            if not self.life.has_ended:
+                self._end = await self._network.whereabouts(self.spec.id)
+            await super().kill()
+            await self._network.detach(self.spec.id)
+
+    async def power_off(self) -> None:
+        async with self._network.standing():
+            await super().power_off()
+            await self._network.detach(self.spec.id)
+
+    async def power_on(self) -> None:
+        async with self._network.standing():
+            try:
+                await super().power_on()
+            except BaseException:
+                if self._life is None:
+                    with anyio.CancelScope(shield=True), suppress(HostError):
+                        await self._network.detach(self.spec.id)
+                raise

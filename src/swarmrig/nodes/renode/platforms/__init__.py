@@ -1,0 +1,1 @@
+"""Platforms of ours: files in Renode's platform description format."""

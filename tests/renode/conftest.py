@@ -1,0 +1,55 @@
+"""Helpers of these tests are modules beside them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_renode import wrapper
+from recordings import VERSIONS
+
+from swarmrig.model.scenario import NodeSpec
+from swarmrig.nodes.renode.options import RenodeOptions
+
+ELF = b"\x7fELF\x01\x01\x01" + b"\0" * 9 + b"\x02\0" + b"\xf3\0" + b"\0" * 32
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request):
+    return request.param
+
+
+@pytest.fixture
+def firmware(tmp_path):
+    path = tmp_path / "fw.elf"
+    path.write_bytes(ELF)
+    return path
+
+
+@pytest.fixture
+def renode(tmp_path, firmware):
+    """`renode(behaviour=..., option=...)`: the specification of a node whose Renode is the stand-in."""
+
+    def make(node_id="m1", number=1, behaviour=None, **options):
+        directory = tmp_path / f"renode-{node_id}"
+        directory.mkdir(exist_ok=True)
+        program = wrapper(directory, **{"log": str(directory / "commands"), **(behaviour or {})})
+        values = {"renode": program, "platform": "platforms/boards/stm32f4_discovery-kit.repl", "firmware": firmware}
+        values |= {"uart": "sysbus.usart2"} | options
+        values = {name: value for name, value in values.items() if value is not None}
+        return NodeSpec(id=node_id, number=number, kind="renode", options=RenodeOptions(**values).model_dump())
+
+    return make
+
+
+@pytest.fixture
+def commands(tmp_path):
+    """What a node's Renode was told, without the words by which the client keeps track."""
+
+    def read(node_id="m1"):
+        lines = (tmp_path / f"renode-{node_id}" / "commands").read_text().splitlines()
+        return [line for line in lines if not line.startswith("echo ")]
+
+    return read
