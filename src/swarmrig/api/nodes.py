@@ -238,6 +238,16 @@ class HasMemory(Protocol):
 
 
 @runtime_checkable
+class HasMonitor(Protocol):
+    """An emulator with a command line of its own."""
+
+    async def monitor_command(self, command: str) -> str:
+        """Give it one command, a line without its end; returns the answer. NodeError when the scenario does not allow
+        that, and when the answer is an error."""
+        ...
+
+
+@runtime_checkable
 class HasNmi(Protocol):
     async def nmi(self) -> None:
         """Raise a non-maskable interrupt."""

@@ -46,6 +46,8 @@ class Lead:
         self.over = anyio.Event()
         """The run is over, or never began."""
         self.facts: list[Fact] = []
+        self.on_more: Callable[[str], None] = lambda _: None
+        """Called with the id of a node when its console has said more."""
         self._plan = plan
         self._registry = registry
         self._finished = anyio.Event()
@@ -85,6 +87,7 @@ class Lead:
     def _hear(self, node: str) -> None:
         heard, self._heard[node] = self._heard[node], anyio.Event()
         heard.set()
+        self.on_more(node)
 
     # --- wishes ------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmrig.api import CanPowerCycle, HasMemory
+from swarmrig.api import CanPowerCycle, HasMemory, HasMonitor
 from swarmrig.integrations.session.errors import NotSeenError
 from swarmrig.integrations.session.transcript import Pattern, Search, compiled, exactly
 from swarmrig.model.units import parse_duration_ns
@@ -100,6 +100,12 @@ class Node:
     def write_memory(self, address: int, data: bytes) -> None:
         """As a device on the bus would."""
         self._swarm._ask(self._call, HasMemory, "write_memory", address, data)
+
+    def monitor(self, command: str) -> str:
+        """Give its emulator's monitor one command, where the scenario allows that. ValueError when it is not one."""
+        if not command.strip() or not command.isprintable():
+            raise ValueError("a command is one line of text")
+        return str(self._swarm._ask(self._call, HasMonitor, "monitor_command", command))
 
     async def _call(self, capability: type[Any], method: str, *arguments: Any) -> Any:
         return await getattr(self._swarm._lead.node(self.name, capability), method)(*arguments)

@@ -17,6 +17,7 @@ from swarmrig.integrations.session.errors import SwarmOverError
 from swarmrig.integrations.session.lead import Lead
 from swarmrig.integrations.session.nodes import DEFAULT_TIMEOUT, Duration, Node
 from swarmrig.model.facts import Fact, FaultStage, Frame
+from swarmrig.model.network import LinkPlan
 from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.units import NS_PER_S, parse_duration_ns
 from swarmrig.model.verdict import Judgement, Outcome
@@ -149,6 +150,15 @@ class Swarm:
             for frame in self._ask(self._lead.frames)
             if (link is None or frame.link == link) and (wanted is None or wanted.matches(decode(frame.data)))
         ]
+
+    @property
+    def links(self) -> tuple[LinkPlan, ...]:
+        """The links of its network."""
+        return self._plan.network.links
+
+    def listen(self, on_more: Callable[[str], None]) -> None:
+        """Call this with the id of a node, in a thread of the rig's, when there is more in its console.log."""
+        self._lead.on_more = on_more
 
     @property
     def facts(self) -> tuple[Fact, ...]:

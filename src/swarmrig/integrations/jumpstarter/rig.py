@@ -1,0 +1,170 @@
+"""A scenario that is switched on and off again, as often as somebody likes; what its drivers share."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from swarmrig.integrations.session import Settings, Swarm, open_swarm
+from swarmrig.model.scenario import NodeSpec, Scenario
+from swarmrig.plugins import Registry
+from swarmrig.programmatic import RunResult
+from swarmrig.scenario.load import load_scenario
+
+ELF = b"\x7fELF"
+
+
+class PowerOffError(ValueError):
+    """What was asked for needs the swarm to be on, or off."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which scenario, and how it is run."""
+
+    scenario: str
+    seed: int | None = None
+    time: str = "real"
+    """Who leases a target uses it at the pace of this world."""
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    output_dir: str = "runs"
+
+
+class Rig:
+    """Safe to be used by several threads."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.scenario: Scenario = load_scenario(target.scenario, registry=Registry.load())
+        self.result: RunResult | None = None
+        """Of the last run that was switched off."""
+        self._turn = threading.RLock()
+        self._stack = ExitStack()
+        self._swarm: Swarm | None = None
+        self._runs: list[Path] = []
+        self._listeners: dict[object, Callable[[], None]] = {}
+        self._images: dict[str, object] = {}
+        self._files = TemporaryDirectory(prefix="swarmrig-flash-")
+
+    @property
+    def swarm(self) -> Swarm:
+        """PowerOffError when it is off."""
+        swarm = self._swarm
+        if swarm is None:
+            raise PowerOffError("the swarm is off: power it on first")
+        return swarm
+
+    @property
+    def is_on(self) -> bool:
+        return self._swarm is not None
+
+    def node(self, name: str) -> NodeSpec:
+        """ValueError when there is none of this name."""
+        node = self.scenario.find_node(name)
+        if node is None:
+            raise ValueError(f"there is no node {name!r}: the nodes are {', '.join(n.id for n in self.scenario.nodes)}")
+        return node
+
+    def on(self) -> None:
+        """Start the swarm, with what has been flashed; nothing, when it is on."""
+        with self._turn:
+            if self._swarm is not None:
+                return
+            target = self.target
+            settings = Settings(
+                time=target.time, overrides={**target.overrides, **self._images}, output_dir=target.output_dir
+            )
+            if target.seed is not None:
+                settings["seed"] = target.seed
+            with ExitStack() as stack:
+                swarm = stack.enter_context(open_swarm(target.scenario, **settings))
+                swarm.listen(lambda _: self._wake())
+                self._stack, self._swarm = stack.pop_all(), swarm
+            self._runs.append(swarm.directory)
+            self._wake()
+
+    def off(self) -> None:
+        """End the swarm and judge its run; nothing, when it is off."""
+        with self._turn:
+            swarm, self._swarm = self._swarm, None
+            if swarm is None:
+                return
+            with self._stack:
+                self.result = swarm.finish()
+            self._wake()
+
+    def close(self) -> None:
+        """Leave nothing; can be repeated."""
+        self.off()
+        self._files.cleanup()
+
+    def flash(self, node: str, target: str | None) -> BinaryIO:
+        """Where to write what the node shall boot from the next time the swarm is switched on. `target`: `image` (an
+        ELF file or kernel) or `flash` (an image of the whole flash). PowerOffError when the swarm is on."""
+        if self.is_on:
+            raise PowerOffError("the swarm is on: power it off to flash a node")
+        if target not in (None, "image", "flash"):
+            raise ValueError(f"a node has no target {target!r}: it has `image` and `flash`")
+        path = Path(self._files.name) / f"{self.node(node).id}.bin"
+        self._images = {key: value for key, value in self._images.items() if not key.startswith(f"nodes.{node}.")}
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.fdopen(descriptor, "wb")
+
+    def flashed(self, node: str, target: str | None) -> None:
+        """What was written there is complete. ValueError when it is nothing."""
+        path = Path(self._files.name) / f"{node}.bin"
+        with path.open("rb") as file:
+            begin = file.read(len(ELF))
+        if not begin:
+            raise ValueError("nothing was flashed: the file is empty")
+        is_image = target == "image" or (target is None and begin == ELF)
+        self._images[f"nodes.{node}.firmware"] = {"image" if is_image else "flash_base": str(path)}
+
+    # --- consoles ----------------------------------------------------------------------------------------------
+
+    def listen(self, key: object, on_more: Callable[[], None]) -> None:
+        """Call this, in whatever thread, when a console may have said more."""
+        self._listeners[key] = on_more
+
+    def unlisten(self, key: object) -> None:
+        self._listeners.pop(key, None)
+
+    def _wake(self) -> None:
+        for on_more in list(self._listeners.values()):
+            on_more()
+
+    def reader(self, node: str) -> ConsoleReader:
+        return ConsoleReader(self._runs, self.node(node).id)
+
+
+class ConsoleReader:
+    """All that a node's console says, from its first boot on, over all times that the swarm is switched on: one after
+    another, from the logs that the rig writes. So whoever comes late has lost nothing."""
+
+    def __init__(self, runs: list[Path], node: str) -> None:
+        self._runs = runs
+        self._node = node
+        self._run = max(0, len(runs) - 1)  # what runs of others said is none of his business
+        self._offset = 0
+
+    def read(self) -> bytes:
+        """What is new; empty when nothing is."""
+        while self._run < len(self._runs):
+            log = self._runs[self._run] / "nodes" / self._node / "console.log"
+            if log.exists():
+                with log.open("rb") as file:
+                    file.seek(self._offset)
+                    more = file.read(1 << 16)
+                self._offset += len(more)
+                if more:
+                    return more
+            if self._run + 1 == len(self._runs):
+                break
+            self._run, self._offset = self._run + 1, 0
+        return b""
