@@ -262,6 +262,26 @@ class HasFlash(Protocol):
     """Where it is mapped into memory; None where it is not, or not as a whole."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What became of a command."""
+
+    status: int
+    """Its exit status, 0..255."""
+    output: str
+    """What it wrote to stdout and stderr."""
+
+
+@runtime_checkable
+class HasShell(Protocol):
+    """A node that runs commands, by way of a shell on its console."""
+
+    async def execute(self, command: str, *, timeout_s: float = ...) -> CommandResult:
+        """Run a command as a shell does, in a subshell; ready or not, it waits for that. NodeError when the node fails,
+        or does not get through in time."""
+        ...
+
+
 class NodeBackend(Protocol):
     """One kind of node. The registry makes one instance per run.
 

@@ -1,0 +1,1 @@
+"""Nodes that are Linux guests in a virtual machine."""
