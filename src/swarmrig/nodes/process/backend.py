@@ -43,6 +43,8 @@ class ProcessBackend:
         """Find the program, and see whether this machine permits it the network that it is to have."""
         options = options_of(spec.options)
         program = find_program(spec.id, options.command, options.working_dir, options.environment)
+        if options.ready is not None and options.ready.command is not None:
+            find_program(spec.id, options.ready.command, options.working_dir, options.environment)
         if options.network is not NetworkPlace.HOST:
             await self._try(spec.id, options.network)
         details: dict[str, Any] = {"program": program, "network": options.network.value}
@@ -60,7 +62,7 @@ class ProcessBackend:
     async def open(self, plan: NodePlan, context: LaunchContext) -> AsyncIterator[ProcessNode]:
         """Start the program in its place; it and all that it has started is gone when the context ends."""
         (context.directory / "argv").write_text(shlex.join(plan.command) + "\n", encoding="utf-8")
-        node = ProcessNode(plan, Place(plan.command[0], options_of(plan.spec.options), context))
+        node = ProcessNode(plan, Place(options_of(plan.spec.options), context))
         async with node.powered():
             yield node
 

@@ -72,12 +72,13 @@ class Keeping:
         self._closed = False
         self._loop.add_reader(control, self._on_readable)
 
-    async def start(self, order: Mapping[str, Any], program: str) -> None:
+    async def start(self, order: Mapping[str, Any]) -> None:
         """Start the program. SpawnError says why it cannot be started."""
         answer = await self._ask("start", dict(order))
         if answer[0] == "refused":
             _, number, stage = answer
-            raise spawn_error(self.node, program, os.fsdecode(order["cwd"]), order["argv"], number, stage)
+            program, cwd = os.fsdecode(order["path"]), os.fsdecode(order["cwd"])
+            raise spawn_error(self.node, program, cwd, order["argv"], number, stage)
 
     async def run(self, order: Mapping[str, Any]) -> int | None:
         """Run another program beside it; returns how it ended (a signal as a negative number), None when it could not
@@ -182,7 +183,7 @@ class Keeping:
 
 @asynccontextmanager
 async def keeping(
-    spawner: Spawner, node: str, room: Room, *, stdin: socket.socket | None, stdout: int | None, stderr: Path | None
+    spawner: Spawner, node: str, room: Room, *, stdin: int | None, stdout: int | None, stderr: Path | None
 ) -> AsyncIterator[Keeping]:
     """A keeper that is in its room and waits for its program; in the end everything in the room has ended.
 

@@ -7,7 +7,7 @@ import os
 import resource
 import socket
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from swarmrig.nodes.console import Console, open_console
 from swarmrig.nodes.process.keeping import KILL_S, Keeping, Room, keeping, order_of
 from swarmrig.nodes.process.options import Limits, NetworkPlace, ProcessOptions
 from swarmrig.nodes.process.readiness import Sayings, wait_until_ready
+from swarmrig.nodes.programs import find_program
 from swarmrig.nodes.settings import addresses_of, place_variables
 
 T = TypeVar("T")
@@ -35,8 +36,6 @@ DRAIN_S = 5.0
 class Place:
     """What the lives of one node need."""
 
-    program: str
-    """The file that is executed."""
     options: ProcessOptions
     context: LaunchContext
 
@@ -48,20 +47,35 @@ class Place:
     def working_dir(self) -> Path:
         return self.options.working_dir.absolute()
 
-    def order(self, program: str, argv: tuple[str, ...]) -> Mapping[str, Any]:
-        """To run a program as this node."""
+    def order(self, argv: tuple[str, ...]) -> Mapping[str, Any]:
+        """To run a program as this node does. NodeError when there is none."""
+        program = find_program(self.node, argv, self.options.working_dir, self.options.environment)
         told = {**place_variables(self.context), "SWARMRIG_DIRECTORY": str(self.context.directory.absolute())}
         environment = self.context.spawner.environment({**self.options.environment, **told})
         return order_of(program, argv, environment, self.working_dir, limits_of(self.options.limits))
 
 
+@dataclass(frozen=True, slots=True)
+class Pipes:
+    """Between a program and its console. The program has pipes (what is called /dev/stdout cannot be opened when it is
+    a socket), the console a socket, so that it is read, logged and stalled as every console is."""
+
+    line: socket.socket
+    """The console's other end."""
+    output: int
+    """Where the program's output is read."""
+    typed: int
+    """Where its input is written."""
+
+
 class Life:
     """Made by `living`."""
 
-    def __init__(self, place: Place, keeper: Keeping, console: Console, sayings: Sayings | None) -> None:
+    def __init__(self, place: Place, keeper: Keeping, console: Console, pipes: Pipes, sayings: Sayings | None) -> None:
         self.place = place
         self.keeper = keeper
         self.console = console
+        self._pipes = pipes
         self._sayings = sayings
         self._tail = bytearray()
         self._output: asyncio.Task[None]
@@ -77,6 +91,11 @@ class Life:
         await asyncio.wait([self._exit, self._well], return_when=asyncio.FIRST_COMPLETED)
         if not self._exit.done():
             await asyncio.wait([self._exit]) if self._well.exception() is None else self._well.result()
+
+    async def ready(self) -> None:
+        """Return when it is ready, as far as the scenario says how to see that. NodeError when it is not in time."""
+        await asyncio.wait([self._well])
+        self._well.result()
 
     async def ended(self) -> ExitStatus:
         """See nodes.power.Life."""
@@ -94,29 +113,26 @@ class Life:
         lines = self._tail.decode("utf-8", "replace").splitlines()[-20:]
         return "\n".join([*lines, *filter(None, [self.keeper.process.last_words()])])
 
-    async def _begin(self, stack: AsyncExitStack, output: int, line: socket.socket) -> None:
+    async def _begin(self, stack: AsyncExitStack) -> None:
         place, keeper = self.place, self.keeper
-        self._output = await stack.enter_async_context(_background(self._pass_output(output, line)))
+        self._output = await stack.enter_async_context(_background(self._pass_output()))
+        await stack.enter_async_context(_background(self._pass_input()))
         self._exit = await stack.enter_async_context(_background(keeper.wait()))
         if keeper.interface is not None:
             try:
                 await place.context.network.attach(place.node, keeper.interface)
             finally:
                 os.close(keeper.interface)
-        await keeper.start(place.order(place.program, place.options.command), place.program)
+        await keeper.start(place.order(place.options.command))
         self._well = await stack.enter_async_context(_background(self._watch_readiness()))
 
     async def _watch_readiness(self) -> None:
         place, ready = self.place, self.place.options.ready
         if ready is not None:
-            await wait_until_ready(
-                ready, self.keeper, self._sayings, place.working_dir, lambda words: place.order(words[0], words)
-            )
+            await wait_until_ready(ready, self.keeper, self._sayings, place.working_dir, place.order)
 
-    async def _pass_output(self, output: int, line: socket.socket) -> None:
-        """Through a socket, so that it is read, logged and stalled as every console is; the program has a pipe, for
-        what is called /dev/stdout cannot be opened when it is a socket."""
-        loop = asyncio.get_running_loop()
+    async def _pass_output(self) -> None:
+        loop, output, line = asyncio.get_running_loop(), self._pipes.output, self._pipes.line
         with suppress(OSError):
             while True:
                 try:
@@ -129,6 +145,16 @@ class Life:
                 self._tail += chunk
                 del self._tail[:-TAIL_BYTES]
                 await loop.sock_sendall(line, chunk)
+
+    async def _pass_input(self) -> None:
+        loop, typed, line = asyncio.get_running_loop(), self._pipes.typed, self._pipes.line
+        with suppress(OSError):  # it reads no longer
+            while data := await loop.sock_recv(line, CHUNK):
+                while data:
+                    try:
+                        data = data[os.write(typed, data) :]
+                    except BlockingIOError:
+                        await anyio.wait_writable(typed)
 
 
 @asynccontextmanager
@@ -151,18 +177,18 @@ async def living(place: Place) -> AsyncIterator[Life]:
         for end in (ours, theirs):
             stack.enter_context(end)
             end.setblocking(False)
-        typed = stack.enter_context(theirs.dup())
-        output, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        stack.callback(os.close, output)
-        with os.fdopen(written, "wb", buffering=0) as stdout:
-            os.set_blocking(written, True)
-            console = stack.enter_context(open_console(node, ours, context.directory / "console.log", on_output))
+        console = stack.enter_context(open_console(node, ours, context.directory / "console.log", on_output))
+        with ExitStack() as far_ends:
+            output, stdout = _pipe(stack, far_ends)
+            stdin, typed = _pipe(far_ends, stack)
+            os.set_blocking(output, False)
+            os.set_blocking(typed, False)
             errors = context.directory / "stderr.log"
             keeper = await stack.enter_async_context(
-                keeping(context.spawner, node, _room(place), stdin=typed, stdout=stdout.fileno(), stderr=errors)
+                keeping(context.spawner, node, _room(place), stdin=stdin, stdout=stdout, stderr=errors)
             )
-        life = Life(place, keeper, console, sayings)
-        await life._begin(stack, output, theirs)
+        life = Life(place, keeper, console, Pipes(theirs, output, typed), sayings)
+        await life._begin(stack)
         try:
             yield life
         finally:
@@ -171,6 +197,14 @@ async def living(place: Place) -> AsyncIterator[Life]:
                 await life.ended()
     if console.failure:
         raise HostError(f"the console of {node} could not be logged on: {console.failure.strerror}")
+
+
+def _pipe(reader: ExitStack | AsyncExitStack, writer: ExitStack | AsyncExitStack) -> tuple[int, int]:
+    """Each end is closed by whoever it is for."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    reader.callback(os.close, reading)
+    writer.callback(os.close, writing)
+    return reading, writing
 
 
 def _room(place: Place) -> Room:
