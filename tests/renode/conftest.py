@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fake_renode import wrapper
 from recordings import VERSIONS
 
-from swarmrig.model.scenario import NodeSpec
+from swarmrig.model.scenario import FirmwareSpec, NodeSpec
 from swarmrig.nodes.renode.options import RenodeOptions
 
 ELF = b"\x7fELF\x01\x01\x01" + b"\0" * 9 + b"\x02\0" + b"\xf3\0" + b"\0" * 32
@@ -32,14 +32,16 @@ def firmware(tmp_path):
 def renode(tmp_path, firmware):
     """`renode(behaviour=..., option=...)`: the specification of a node whose Renode is the stand-in."""
 
-    def make(node_id="m1", number=1, behaviour=None, **options):
+    def make(node_id="m1", number=1, behaviour=None, image=firmware, machine="generic", **options):
         directory = tmp_path / f"renode-{node_id}"
         directory.mkdir(exist_ok=True)
         program = wrapper(directory, **{"log": str(directory / "commands"), **(behaviour or {})})
-        values = {"renode": program, "platform": "platforms/boards/stm32f4_discovery-kit.repl", "firmware": firmware}
+        values = {"renode": program, "platform": "platforms/boards/stm32f4_discovery-kit.repl"}
         values |= {"uart": "sysbus.usart2"} | options
         values = {name: value for name, value in values.items() if value is not None}
-        return NodeSpec(id=node_id, number=number, kind="renode", options=RenodeOptions(**values).model_dump())
+        settings = RenodeOptions(**values).model_dump()
+        boots = FirmwareSpec(image=image)
+        return NodeSpec(id=node_id, number=number, kind="renode", machine=machine, firmware=boots, options=settings)
 
     return make
 

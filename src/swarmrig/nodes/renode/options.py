@@ -53,9 +53,6 @@ class RenodeOptions(BaseModel):
     extra_commands: tuple[Annotated[str, AfterValidator(wording.checked_command)], ...] = Field(
         default=(), description="Monitor commands after the UART has been set up, before firmware is loaded."
     )
-    firmware: Path | None = Field(
-        default=None, description="ELF file or raw binary to load. Default: the node's firmware.image."
-    )
     load_command: Annotated[str, AfterValidator(wording.load_command)] | None = Field(
         default=None, description="LoadELF, LoadBinary or LoadSymbolsFrom. Default: by what the file is."
     )

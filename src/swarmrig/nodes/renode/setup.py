@@ -110,7 +110,7 @@ def _check_file(spec: NodeSpec, file: Path, what: str) -> None:
 
 
 def _load(spec: NodeSpec, options: RenodeOptions, machine: Machine | None) -> Load | None:
-    file = options.firmware or spec.firmware.image
+    file = spec.firmware.image
     if file is None and machine is not None and machine.reference_firmware:
         file = reference_firmware()
     if file is None:
