@@ -12,8 +12,9 @@
 | `nodes.N.hub.latency_ns.p50`, `.p95`, `.p99`, `.max`, `.mean` | how long they took; likewise `.aggregator.…` |
 | `nodes.N.reported.…` | what the aggregator says of the node: `frames`, `gaps`, `duplicates`, `falls`, … |
 | `nodes.N.console.C` | a number that the firmware prints, for a `counter` check called C |
+| `nodes.N.model.M` | a number that a model in Python counts: its `metrics` when the run is over |
 
-Frames are counted in captures, so these are numbers of the wire; only `reported` is what a program says.
+Frames are counted in captures, so these are numbers of the wire; `reported` and `model` are what programs say.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from fnmatch import fnmatchcase
+from math import isfinite
+from typing import Any
 
 from swarmrig.api import CheckContext
 from swarmrig.checks.counters import Counter
@@ -28,7 +31,7 @@ from swarmrig.checks.journeys import Journey, Journeys, targets
 from swarmrig.checks.patterns import is_boot_marker
 from swarmrig.checks.sightings import OwnFrames, RateMeter, UniqueSequences
 from swarmrig.model.facts import ConsoleLine, Fact, Frame, NodeChange, NodeReport, NodeState
-from swarmrig.model.network import Fate
+from swarmrig.model.network import Fate, PortKind
 from swarmrig.model.verdict import Evidence
 
 Number = int | float
@@ -37,6 +40,8 @@ REPORTED = (
     "frames", "unique_frames", "bytes", "gaps", "duplicates", "reorders", "restarts", "rate_hz", "vitals", "falls",
 )  # fmt: skip
 """What the aggregator counts for each node."""
+MODEL = "model"
+"""What a model in Python counts stands in metrics of this group, whose names only the model knows."""
 _FATES = {fate.value.removeprefix("drop: ").replace(" ", "_"): fate for fate in Fate if fate is not Fate.DELIVERED}
 _WORSE_WHEN_HIGHER = frozenset(
     {"dropped", "loss", "lost", "boot_ns", "gaps", "duplicates", "reorders", "restarts", "overrun"}
@@ -110,6 +115,7 @@ class _NodeMeter:
         self.unique = UniqueSequences()
         self.rate = RateMeter()
         self.report: Mapping[str, Number | None] = {}
+        self.model: Mapping[str, Number] = {}
 
     def values(self, now_ns: int) -> dict[str, Number | None]:
         end_ns = now_ns if self.stopped_ns is None else min(now_ns, self.stopped_ns)
@@ -119,6 +125,7 @@ class _NodeMeter:
             "sent": self.rate.count,
             "rate_hz": round(self.rate.rate(end_ns), 3) if self.rate.count > 1 else None,
             **{f"reported.{name}": self.report.get(name) for name in REPORTED},
+            **{f"{MODEL}.{name}": value for name, value in self.model.items()},
         }
 
     @property
@@ -185,6 +192,8 @@ class Meter:
             return self._context.console(owner, node.last_line, "the last line") if node.lines else None
         if group == "reported":
             return Evidence("aggregator.json", note=f"nodes, {owner}") if node.report else None
+        if group == MODEL:
+            return Evidence(f"nodes/{owner}/report.json", note=f"metrics, {field}")
         if group == "console":
             return self._counters[field].evidence(self._context, owner)
         if group in self._journeys:
@@ -228,9 +237,23 @@ class Meter:
             meter.stopped_ns = fact.t_ns
 
     def _report(self, report: NodeReport) -> None:
+        if report.node in self._nodes:
+            self._nodes[report.node].model = _numbers(report.data.get("metrics"))
+            return
         for number, counts in report.data.get("nodes", {}).items():
             if number in self._ids:
                 self._nodes[self._ids[number]].report = counts
+
+
+def _numbers(metrics: Any) -> dict[str, Number]:
+    """What a model counted, as far as these are numbers: whatever it has made of its metrics."""
+    if not isinstance(metrics, Mapping):
+        return {}
+    return {
+        str(name): value
+        for name, value in metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    }
 
 
 def _journey_values(journey: Journey) -> dict[str, Number | None]:
@@ -243,6 +266,14 @@ def _journey_values(journey: Journey) -> dict[str, Number | None]:
         "latency_ns.max": latency.max if latency.count else None,
         "latency_ns.mean": latency.mean,
     }
+
+
+def may_be_counted(context: CheckContext, pattern: str) -> bool:
+    """Does the pattern mean something that a model in Python may count, once it runs?"""
+    kind, _, rest = pattern.partition(".")
+    node, _, name = rest.partition(".")
+    ours = [device.name for device in context.network.devices if device.port is PortKind.PYTHON]
+    return kind == "nodes" and name.startswith(f"{MODEL}.") and any(fnmatchcase(each, node) for each in ours)
 
 
 def vocabulary(context: CheckContext) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from swarmrig.api import CheckContext
 from swarmrig.checks.counters import Counter as Readings
 from swarmrig.checks.counters import Reading, Use
 from swarmrig.checks.journeys import HUB, Journey, Journeys, senders, targets
-from swarmrig.checks.metrics import PERCENTILES, Meter, is_duration, is_share, matching, vocabulary
+from swarmrig.checks.metrics import PERCENTILES, Meter, is_duration, is_share, matching, may_be_counted, vocabulary
 from swarmrig.checks.params import DurationNs, Params, describe_bounds, within_bounds
 from swarmrig.checks.sightings import find_node
 from swarmrig.checks.tally import Tally, listed
@@ -320,6 +320,8 @@ def known_metrics(pattern: str, context: CheckContext) -> list[str]:
     """The metrics of the run that a pattern means; ValueError when there are none, or of several units."""
     names = vocabulary(context)
     found = matching(names, pattern)
+    if not found and may_be_counted(context, pattern):
+        return [pattern]
     if not found:
         raise ValueError(f"the run has no metric {pattern!r}: {_near(pattern, names)}")
     for has_unit in (is_duration, is_share):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,6 +44,13 @@ class HostedNodes:
         if statistics["capture_error"] and self._capture_error is None:
             self._capture_error = statistics["capture_error"]
             self._recorder.failure("net", f"captures are incomplete: {self._capture_error}")
+
+    def keep_reports(self, statistics: Mapping[str, Any]) -> None:
+        """What models say of themselves when the run is over: report.json of each."""
+        for name, report in statistics.get("nodes", {}).items():
+            if name in self._recorder.nodes:
+                text = json.dumps(report, indent=1, sort_keys=True)
+                (self._directory.node(name) / "report.json").write_text(text + "\n", encoding="utf-8")
 
     def _console(self, name: str, lines: list[tuple[int, str]]) -> None:
         known = name in self._recorder.nodes

@@ -27,6 +27,8 @@ from swarmrig.timebase.stepping import Stepping
 
 TICK_S = 0.25
 """How often captures are read and checks asked."""
+SHARE = 4
+"""What there is to collect of thousands of nodes takes its time: so much longer is not asked again."""
 FOREVER_NS = 1 << 61
 AT_A_TIME = 128
 """Frames that are taken in before others may go on."""
@@ -86,10 +88,13 @@ class LiveRun:
                     waiters=len(self.schedule.faults) + (1 if self.leader is None else 2),
                     stepping=self.stepping,
                 )
+            pause_s = TICK_S
             while True:
-                with anyio.move_on_after(TICK_S):
+                with anyio.move_on_after(pause_s):
                     await first_of(self.interrupt, self.fleet.ended, self._end_reached)
+                began_s = anyio.current_time()
                 await self.collect()
+                pause_s = max(TICK_S, SHARE * (anyio.current_time() - began_s))
                 snapshot = self.recorder.snapshot(self.duration_ns)
                 self.observer.progress(snapshot)
                 if self._over(snapshot):
@@ -108,6 +113,7 @@ class LiveRun:
         """Everything that became known since, and what Python nodes say at last; the network still answers."""
         await self.collect()
         now_ns = self.clock.now_ns()
+        self.hosted.keep_reports(self.statistics)
         for node, report in self.statistics.get("nodes", {}).items():
             self.recorder.observe(NodeReport(now_ns, node, report))
 
