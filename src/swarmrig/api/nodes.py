@@ -123,6 +123,7 @@ class Node(Protocol):
     """A booted node. It is made by `NodeBackend.open` and ends when that context ends.
 
     Optional: `ended_ns`, the run time at which it ended, for one that knows that better than when it was noticed.
+    `fail(t_ns, reason)`, for one of which a part lives in the network's process: called when that has failed.
     """
 
     spec: NodeSpec

@@ -66,6 +66,7 @@ class Controller:
         self._commands: dict[str, Callable[[dict[str, Any]], object]] = {
             "attach": self._attach,
             "start": lambda message: loop.start(message["start_ns"]),
+            "disconnect": lambda message: loop.engine.nodes[message["device"]].disconnect(),
             "statistics": lambda _: loop.statistics(),
             "flush": lambda _: loop.flush(),
         }
@@ -122,7 +123,11 @@ class Controller:
 
     def _attach(self, message: dict[str, Any]) -> None:
         for device in message["devices"]:
-            self._loop.attach(device, self._descriptors.popleft())
+            fd, node = self._descriptors.popleft(), self._loop.engine.nodes.get(device)
+            if node is None:
+                self._loop.attach(device, fd)
+            else:
+                node.connect(max(self._loop.now_ns(), self._loop.engine.now_ns), fd)
 
     def _set_link(self, now_ns: int, message: dict[str, Any]) -> int:
         self._loop.engine.set_link(

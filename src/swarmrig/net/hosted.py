@@ -105,6 +105,27 @@ class HostedNode:
     def cancel(self, timer: Timer) -> None:
         self._agenda.cancel(timer)
 
+    # The program that a node may have.
+
+    def connect(self, t_ns: int, fd: int) -> None:
+        """Give the node the line to its program; one that has failed begins anew. ValueError when it is not for that;
+        the descriptor is the node's from then on."""
+        if self._node is None:
+            self._begin(t_ns)
+        node: Any = self._node
+        if not hasattr(node, "connect"):
+            raise ValueError("it has no place for a program")
+        node.now_ns = t_ns
+        try:
+            node.connect(fd)
+        except (Exception, BlockedError):
+            self._fail(t_ns)
+
+    def disconnect(self) -> None:
+        """Let go of its program, if it lives and has one."""
+        if self._node is not None and hasattr(self._node, "disconnect"):
+            self._node.disconnect()
+
     # Its lives.
 
     def _begin(self, t_ns: int) -> None:

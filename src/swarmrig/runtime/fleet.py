@@ -52,6 +52,8 @@ class Fleet:
         self._contexts: dict[str, LaunchContext] = {}
         self._may_exit = {str(check.spec.params.get("node")) for check in plan.checks if check.spec.name == "exit"}
         self._may_be_killed = _touched_by(plan, "ends_nodes")
+        self.holds_time = any(node.port is PortKind.PYTHON and node.command for node in plan.nodes)
+        """Some node lives in the network's process and has a program: time may not begin before that is there."""
         self._flash_changed = _touched_by(plan, "changes_flash")
         self._lives = {node.spec.id: 0 for node in plan.nodes}
         self._waited_for = set(self._lives)
@@ -198,9 +200,15 @@ class Fleet:
 
     def _found_unfit(self, node: str, error: NodeError | HostError) -> Failure:
         """A node that did not start, or that cannot go on."""
-        self._recorder.observe(NodeChange(self._clock.now_ns(), node, NodeState.EXITED, {"status": error.message}))
+        t_ns = self._end_of(node)
+        self._recorder.observe(NodeChange(t_ns, node, NodeState.EXITED, {"status": error.message}))
         self._no_longer_waited_for(node)
         return Failure(node, str(error), unfit=True)
+    def _end_of(self, node: str) -> int:
+        """When it ended: as it says itself, if it knows, or just now."""
+        ended_ns = getattr(self.nodes.get(node), "ended_ns", None)
+        return self._clock.now_ns() if ended_ns is None else int(ended_ns)
+
 
     async def _failure_of(self, plan: NodePlan, node: Node) -> Failure | None:
         """Return when a node has ended: None when that was to be."""
@@ -210,8 +218,7 @@ class Fleet:
             return self._found_unfit(plan.spec.id, error)
         words = node.last_words()
         data = {"status": str(status), "code": status.code, "signal": status.signal, "stderr": words}
-        ended_ns = getattr(node, "ended_ns", None)
-        t_ns = self._clock.now_ns() if ended_ns is None else int(ended_ns)
+        t_ns = self._end_of(plan.spec.id)
         self._recorder.observe(NodeChange(t_ns, plan.spec.id, NodeState.EXITED, data))
         wanted = plan.spec.id in self._may_be_killed and status.signal == signal.SIGKILL
         if plan.spec.id in self._may_exit or wanted or status.code in plan.may_end_with:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from swarmrig.api import Node
 from swarmrig.model.facts import NodeChange, NodeState
 from swarmrig.model.scenario import FailurePolicy, NodeSpec
 from swarmrig.model.units import NS_PER_S, format_duration
@@ -16,8 +17,11 @@ from swarmrig.runtime.recorder import Recorder
 class HostedNodes:
     """Takes the statistics of the network process and records what is new in them."""
 
-    def __init__(self, directory: RunDirectory, recorder: Recorder, nodes: Iterable[NodeSpec]) -> None:
+    def __init__(
+        self, directory: RunDirectory, recorder: Recorder, nodes: Iterable[NodeSpec], running: Mapping[str, Node]
+    ) -> None:
         self._directory = directory
+        self._running = running
         self._recorder = recorder
         self._policies = {node.id: node.on_failure.policy for node in nodes}
         self._told: dict[str, int] = {}
@@ -71,6 +75,10 @@ class HostedNodes:
             return
         with (self._directory.node(name) / "stderr.log").open("a", encoding="utf-8") as log:
             log.write(f"at {t_ns} ns of run time:\n{trace}\n")
+        tell = getattr(self._running.get(name), "fail", None)
+        if tell is not None:  # it has more to it than the model, and is told of as a whole
+            tell(t_ns, last.partition(": ")[2] or last)
+            return
         self._recorder.observe(NodeChange(t_ns, name, NodeState.EXITED, {"status": last, "stderr": trace}))
         if restart_ns is not None:
             self._recorder.warning(name, f"{message}\nstarted again after {format_duration(restart_ns - t_ns)}")

@@ -87,6 +87,8 @@ class LiveRun:
                     self.duration_ns or FOREVER_NS,
                     waiters=len(self.schedule.faults) + (1 if self.leader is None else 2),
                     stepping=self.stepping,
+                if self.fleet.holds_time:
+                    await first_of(self.fleet.started, self.fleet.ended)
                 )
             pause_s = TICK_S
             while True:

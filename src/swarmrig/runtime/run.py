@@ -173,7 +173,7 @@ class _Conductor:
                     fleet=fleet,
                     schedule=schedule,
                     tail=FrameTail(plan.network, net) if origin is None else origin.frames(net),
-                    hosted=HostedNodes(self._directory, recorder, plan.scenario.nodes),
+                    hosted=HostedNodes(self._directory, recorder, plan.scenario.nodes, fleet.nodes),
                     observer=self._options.observer,
                     interrupt=self._options.interrupt,
                     stepping=self._options.stepping,

@@ -140,7 +140,8 @@ class Workbench:
                 spawner=self.spawner,
                 now_ns=self.now_ns,
                 on_console=lambda node, t_ns, chunk: self.traces[node].on_console(t_ns, chunk),
-                network=_Network(
+                network=self._fabric
+                or _Network(
                     self.network, lambda: self._renewed(plan, ports), lambda fd: self._attached(name, fd, ports)
                 ),
             )

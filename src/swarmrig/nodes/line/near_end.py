@@ -38,14 +38,14 @@ class LineModel(Model):
         """It says when it acts next."""
         self._timer: Timer | None = None
 
-    def connect(self, t_ns: int, fd: int) -> None:
+    def connect(self, fd: int) -> None:
         """The program, which has said that it is ready, is at the other end of the socket; it begins to live now."""
         if self._channel is not None:
             self._channel.close()
         self._channel = LineChannel(socket.socket(fileno=fd), self._deadline_s)
         self._declares = True  # asked at once, for no time at all: then it is known how it lives
         self._inbox.clear()
-        self._wake(t_ns)
+        self._wake(self.now_ns)
 
     def disconnect(self) -> None:
         """The program shall end."""

@@ -14,6 +14,7 @@ import json
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +59,10 @@ class LineChannel:
         return Done(next_us, self._events())
 
     def shut_down(self) -> None:
-        """Tell it that it is over; whether it hears that is for others to see."""
-        try:
-            self._line.settimeout(self._deadline_s)
-            self._line.sendall(SHUTDOWN)
-        except OSError:
-            pass
+        """Tell it that it is over, without waiting: whether it hears that is for others to see."""
+        self._line.setblocking(False)
+        with suppress(OSError):
+            self._line.send(SHUTDOWN)
         self.close()
 
     def close(self) -> None:
