@@ -23,6 +23,7 @@ from swarmrig.net.engine import Engine
 from swarmrig.net.loop import FabricLoop
 from swarmrig.net.pcapng import CaptureWriter
 from swarmrig.net.plan_file import load_plan
+from swarmrig.net.watchdog import watching
 
 _READ_SIZE = 1 << 16
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
@@ -65,8 +66,8 @@ class Controller:
         self._output = bytearray()
         self._commands: dict[str, Callable[[dict[str, Any]], object]] = {
             "attach": self._attach,
-            "start": lambda message: loop.start(message["start_ns"]),
             "disconnect": lambda message: loop.engine.nodes[message["device"]].disconnect(),
+            "start": lambda message: loop.start(message["start_ns"]),
             "statistics": lambda _: loop.statistics(),
             "flush": lambda _: loop.flush(),
         }
@@ -197,7 +198,8 @@ def serve(
 def live(loop: Any) -> None:
     """Run a driver until its control socket is closed; then its captures are complete."""
     try:
-        loop.run()
+        with watching(lambda: loop.patience_s):
+            loop.run()
     finally:
         loop.close()
         for capture in loop.captures.values():

@@ -171,6 +171,10 @@ class HostedNode:
             self._agenda.at(again_ns, self._begin_anew)
 
 
+CALLS = frozenset(each.__code__ for each in (HostedNode._begin, HostedNode._handle, HostedNode._fire))
+"""Where nodes are called, for whoever looks at what a process is doing."""
+
+
 def resident(node: AnyNode) -> ResidentNode:
     """The node, or one that stands for it."""
     return node if isinstance(node, ResidentNode) else Stepped(node)

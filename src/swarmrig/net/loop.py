@@ -15,6 +15,7 @@ from swarmrig.net.attachments import Attachments
 from swarmrig.net.engine import Engine
 from swarmrig.net.pcapng import CaptureWriter
 from swarmrig.net.timer import Timer
+from swarmrig.net.watchdog import PATIENCE_S
 
 FLUSH_NS = 200_000_000
 FLUSH_FRAMES = 256
@@ -32,6 +33,8 @@ class FabricLoop:
         self.captures = captures
         self.start_ns: int | None = None
         self.stopped = False
+        self.patience_s = PATIENCE_S
+        """How long a Python node may take for what it does, by this machine's clock."""
         self._epoll = select.epoll()
         self._timer = Timer()
         self._armed_ns: int | None = None

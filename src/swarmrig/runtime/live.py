@@ -20,6 +20,7 @@ from swarmrig.runtime.events import EventLog
 from swarmrig.runtime.fleet import Fleet
 from swarmrig.runtime.hosted import HostedNodes
 from swarmrig.runtime.observer import Observer, Snapshot
+from swarmrig.runtime.pace import PaceWatch
 from swarmrig.runtime.recorder import Recorder
 from swarmrig.runtime.schedule import Schedule
 from swarmrig.runtime.waiting import first_of
@@ -60,6 +61,7 @@ class LiveRun:
     schedule: Schedule
     tail: FrameTail
     hosted: HostedNodes
+    pace: PaceWatch
     observer: Observer
     interrupt: anyio.Event
     stepping: Stepping
@@ -71,6 +73,8 @@ class LiveRun:
     interrupted: bool = False
     statistics: Mapping[str, Any] = field(default_factory=dict)
     _end_reached: anyio.Event = field(default_factory=anyio.Event)
+    _answered_s: float = field(default_factory=anyio.current_time)
+    """When the network was last heard of."""
     _collecting: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def live(self) -> None:
@@ -83,13 +87,14 @@ class LiveRun:
                 tasks.start_soon(self._follow, self.leader)
             if isinstance(self.clock, VirtualClock):
                 assert self.clock.network is not None
+                if self.fleet.holds_time:
+                    await first_of(self.fleet.started, self.fleet.ended)
                 await self.clock.network.go(
                     self.duration_ns or FOREVER_NS,
                     waiters=len(self.schedule.faults) + (1 if self.leader is None else 2),
                     stepping=self.stepping,
-                if self.fleet.holds_time:
-                    await first_of(self.fleet.started, self.fleet.ended)
                 )
+                tasks.start_soon(self.clock.begin)
             pause_s = TICK_S
             while True:
                 with anyio.move_on_after(pause_s):
@@ -127,9 +132,12 @@ class LiveRun:
     async def _collect(self) -> None:
         try:
             self.statistics = await self.network.statistics()
-        except HostError:  # its death is reported by who waits for it
+        except HostError as error:
+            self._miss_network(error)
             return
+        self._answered_s = anyio.current_time()
         self.hosted.take(self.statistics)
+        self.pace.take(self.statistics)
         await anyio.lowlevel.checkpoint()
         for number, frame in enumerate(self.tail.poll()):
             if number % AT_A_TIME == 0:  # a fault may be due meanwhile: time stands until it has acted
@@ -138,6 +146,12 @@ class LiveRun:
         complete_ns = self.clock.complete_ns(self.statistics["now_ns"])
         self.schedule.settle(complete_ns)
         self.log.write_until(complete_ns)
+
+    def _miss_network(self, error: HostError) -> None:
+        """Its death is reported by who waits for it; that it lives on and says nothing, here."""
+        if anyio.current_time() - self._answered_s > self.stepping.patience_s and not self.fleet.ended.is_set():
+            self.recorder.failure("net", str(error))
+            self.fleet.ended.set()
 
     async def _reach_end(self) -> None:
         waiter = self.clock.waiter()

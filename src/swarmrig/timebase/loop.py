@@ -19,10 +19,9 @@ from swarmrig.model.network import PortKind
 from swarmrig.net.engine import Engine
 from swarmrig.net.pcapng import CaptureWriter
 from swarmrig.timebase import protocol
-from swarmrig.timebase.commands import Make
 from swarmrig.timebase.coordinator import NEVER, Coordinator
 from swarmrig.timebase.distance import Distances, least_latencies, links_as_they_are
-from swarmrig.timebase.guest import Answer, Guest, Question
+from swarmrig.timebase.guest import Guest
 from swarmrig.timebase.holders import Holders
 from swarmrig.timebase.lookout import Lookout
 from swarmrig.timebase.patience import STEP_S, Patience
@@ -68,6 +67,11 @@ class VirtualLoop:
         self._in_order: tuple[Guest, ...] = ()
         self._flooded = False
 
+    @property
+    def patience_s(self) -> float:
+        """How long a Python node may take for what it does, by this machine's clock."""
+        return self._patience.limit_s
+
     def close(self) -> None:
         for guest in self.guests.values():
             guest.disconnect("the run is over")
@@ -81,8 +85,6 @@ class VirtualLoop:
 
     def rewatch(self, fd: int, events: int) -> None:
         self._epoll.modify(fd, events)
-
-    # --- guests come and go ------------------------------------------------------------------------------------
 
     def attach(self, device: str, fd: int) -> None:
         """Connect a device's lockstep channel, which now belongs to the loop: before time runs, or again for a guest
@@ -106,14 +108,14 @@ class VirtualLoop:
 
     def detach(self, device: str) -> None:
         """Let go of a guest: its emulator has been killed, and whoever did it knows."""
-        guest = self._guest(device)
+        guest = self.guest(device)
         if guest.alive:
             self._lose(guest)
         guest.unreported = False
 
     def whereabouts(self, device: str) -> dict[str, Any]:
         """See `Guest.whereabouts`. The rig knows how it ended, if it did."""
-        guest = self._guest(device)
+        guest = self.guest(device)
         guest.unreported = False
         return guest.whereabouts()
 
@@ -123,8 +125,6 @@ class VirtualLoop:
             if guest.alive:
                 guest.parted = True
                 guest.send(protocol.END)
-
-    # --- time --------------------------------------------------------------------------------------------------
 
     def start(self, start_ns: int) -> None:
         """Nothing to do: virtual time begins with `go`."""
@@ -194,47 +194,32 @@ class VirtualLoop:
     def _distances(self) -> Distances:
         return Distances(links_as_they_are(self.engine), list(self.guests))
 
-    # --- what guests are asked ---------------------------------------------------------------------------------
-
-    def ask(self, device: str, make: Make, answer: Answer) -> None:
-        """Have a guest perform a command where time stands, and answer."""
-        guest, question = self._guest(device), Question(make, answer)
-
-        def ask(_: int) -> None:
-            if self._questions is None or self.failure is not None:
-                answer.refuse(self.failure or "time has not begun")
-            else:
-                self._questions.ask(guest, question)
-
-        self.when_standing(ask)
-
-    def hold(self, device: str, answer: Answer) -> None:
-        """Stop a guest's machine outside of virtual time; only while time stands, as it then does until `let_go`."""
-        guest = self._guest(device)
-        if self._questions is None:
-            raise ValueError("time has not begun")
-        self._questions.hold(guest, answer)
+    @property
+    def questions(self) -> Questions:
+        """What guests can be asked. ValueError when they cannot be: time has not begun, or cannot go on."""
+        if self._questions is None or self.failure is not None:
+            raise ValueError(self.failure or "time has not begun")
+        return self._questions
 
     def let_go(self, device: str) -> None:
         """Its machine goes on, as if nothing had been."""
         if self._questions is not None:
-            self._questions.let_go(self._guest(device))
+            self._questions.let_go(self.guest(device))
 
-    def _guest(self, device: str) -> Guest:
+    def guest(self, device: str) -> Guest:
+        """ValueError when it is none."""
         if device not in self.guests:
             raise ValueError(f"{device} is no guest in virtual time")
         return self.guests[device]
 
-    # --- the loop ----------------------------------------------------------------------------------------------
-
-    def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:  # noqa: ARG002 - no clock to run out
-        """Let what is under way arrive, with no guest to answer it, and say so."""
+    def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:
+        """Let what is under way arrive, with no guest to answer it; say whether nothing is by the deadline."""
         engine = self.engine
-        while engine.frames_under_way():
+        while engine.frames_under_way() and (engine.next_ns() or 0) <= deadline_ns:
             engine.advance_one()
             if not engine.frames_under_way():
                 engine.advance(engine.now_ns)  # and what Python nodes do about it at that instant
-        done(True)
+        done(not engine.frames_under_way())
 
     def flush(self) -> None:
         """Write everything recorded so far to the captures."""
@@ -244,7 +229,9 @@ class VirtualLoop:
     def run(self) -> None:
         """Live until `stopped`."""
         while not self.stopped:
-            for fd, events in self._epoll.poll(0 if self._busy else STEP_S):
+            ready = self._epoll.poll(0 if self._busy else STEP_S)
+            self._begin_round()
+            for fd, events in ready:
                 self._serve(fd, events)
             self._go_on()
             if self._coordinator is not None:
@@ -252,6 +239,9 @@ class VirtualLoop:
             if self._patience.is_over():
                 self._name_hanging()
         self.flush()
+
+    def _begin_round(self) -> None:
+        """There is no clock to look at."""
 
     def _serve(self, fd: int, events: int) -> None:
         if fd in self._by_fd:
@@ -291,12 +281,17 @@ class VirtualLoop:
         yield from (guest.inputs.failure for guest in self.guests.values() if guest.inputs.failure is not None)
 
     def _go_on(self) -> None:
-        """Grant what can be granted; at a stop, tell those who wait for it."""
+        """Grant what can be granted; at a stop, tell those who wait for it, and go on if that was all they wanted."""
+        while self._takes_a_step():
+            pass
+
+    def _takes_a_step(self) -> bool:
+        """Time stood, and need not any more: there is more to grant."""
         coordinator, questions = self._coordinator, self._questions
         if coordinator is None or questions is None or self.failure is not None or not self._stops.known:
-            return
+            return False
         if self._flooded:
-            return
+            return False
         if not questions.open:
             coordinator.set_barrier(self._stops.barrier_ns)
         try:
@@ -307,11 +302,15 @@ class VirtualLoop:
                 self._in_order[grant.guest].grant(grant.horizon_ns, grant.inputs)
         except AssertionError as error:
             self._fail(f"virtual time was violated: {error}")
-            return
+            return False
+        if granted:
+            self._patience.heard()
         if coordinator.standing:
             self._serve_stop(coordinator)
-        elif not granted and coordinator.stuck:
+            return self._stops.known and not questions.open and self._stops.barrier_ns > coordinator.barrier_ns
+        if not granted and coordinator.stuck:
             self._fail(f"nobody may go on at {self.now_ns()} ns: is there a link without latency?")
+        return False
 
     def _serve_stop(self, coordinator: Coordinator) -> None:
         now_ns = self.now_ns()
@@ -339,8 +338,6 @@ class VirtualLoop:
         words = [guest.last_seen for guest in late if coordinator.is_running(guest.index)]
         if words:
             self._fail(f"no sign of life for {self._patience.limit_s:g} s: {'; '.join(words)}")
-
-    # --- what guests say ---------------------------------------------------------------------------------------
 
     def _read(self, guest: Guest) -> None:
         try:
