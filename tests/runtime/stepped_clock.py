@@ -29,7 +29,7 @@ class SteppedClock:
     def now_ns(self):
         return self._now_ns
 
-    def waiter(self):
+    def waiter(self, *, holds=True):
         return _Waiter(self, next(self._tokens))
 
     async def run(self, schedule):

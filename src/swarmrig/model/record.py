@@ -58,6 +58,25 @@ class FaultRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How well virtual time kept up with this machine's clock, in paced time."""
+
+    behind_max_ns: int
+    """The most that it was behind."""
+    slipped_ns: int
+    """How long run time waited for it beyond that: by so much the run took longer."""
+    held_ns: int
+    """How long run time waited because something was done to nodes while time stood."""
+    handed_over: int
+    """Frames that nodes of this machine's time were given."""
+    late_max_ns: int
+    """By how much such a frame came later than modelled, at most."""
+    late_mean_ns: int
+    lost: int
+    """Frames from such nodes for which there was no room while time stood."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     run_id: str
     scenario: Scenario
@@ -83,3 +102,5 @@ class RunRecord:
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     """Failures of the rig itself: leftovers, a node that could not be stopped, a failed fault."""
+    pace: Pace | None = None
+    """Of a run in paced time."""

@@ -42,9 +42,15 @@ class Topology(StrEnum):
 class TimeMode(StrEnum):
     """Which clock rules a run."""
 
-    AUTO = "auto"  # virtual when every node can, else real; settled by the plan of a run
+    AUTO = "auto"  # virtual when every node can, paced when some can, else real; settled by the plan of a run
     REAL = "real"
     VIRTUAL = "virtual"
+    PACED = "paced"  # virtual for the nodes that can, held to this machine's clock, by which the others live
+
+    @property
+    def has_guests(self) -> bool:
+        """Do nodes that can live in virtual time?"""
+        return self in (TimeMode.VIRTUAL, TimeMode.PACED)
 
 
 class NetworkMode(StrEnum):

@@ -10,7 +10,7 @@ from typing import Any
 
 from swarmrig.model.facts import ProofStatus
 from swarmrig.model.record import RESULTS_FORMAT as FORMAT
-from swarmrig.model.record import FaultRecord, LinkRecord, NodeRecord, RunRecord
+from swarmrig.model.record import FaultRecord, LinkRecord, NodeRecord, Pace, RunRecord
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import CheckResult, Evidence
@@ -118,6 +118,19 @@ def _run(record: RunRecord) -> dict[str, Any]:
         "run_s": record.run_ns / NS_PER_S,
         "run_ns": record.run_ns,
         "interrupted": record.interrupted,
+        **({} if record.pace is None else {"pace": _pace(record.pace)}),
+    }
+
+
+def _pace(pace: Pace) -> dict[str, Any]:
+    return {
+        "behind_max_s": pace.behind_max_ns / NS_PER_S,
+        "slipped_s": pace.slipped_ns / NS_PER_S,
+        "held_s": pace.held_ns / NS_PER_S,
+        "handed_over": pace.handed_over,
+        "late_max_s": pace.late_max_ns / NS_PER_S,
+        "late_mean_s": pace.late_mean_ns / NS_PER_S,
+        "lost": pace.lost,
     }
 
 

@@ -51,10 +51,13 @@ class Clock(Protocol):
         """All facts up to this time are known, when the network has told all that it knew at `known_ns`."""
         ...
 
-    def waiter(self) -> Waiter: ...
+    def waiter(self, *, holds: bool = True) -> Waiter:
+        """`holds`: in virtual and in paced time, time stands while he acts. In paced time it need not, for somebody who
+        touches nothing of virtual time; then this machine's clock is all that he waits for."""
+        ...
 
     def last_waiter(self) -> Waiter:
-        """One who is told after all others who wait for the same time."""
+        """One who is told after all others who wait for the same time. In paced time he holds nobody up."""
         ...
 
 
@@ -75,7 +78,7 @@ class RealClock:
     def complete_ns(self, known_ns: int) -> int:
         return known_ns - HOLD_BACK_NS
 
-    def waiter(self) -> Waiter:
+    def waiter(self, *, holds: bool = True) -> Waiter:  # noqa: ARG002 - nobody can hold this clock
         return _Sleeper(self, self._queue, self._queue.place())
 
     def last_waiter(self) -> Waiter:
@@ -141,6 +144,9 @@ class VirtualClock:
         self._now_ns = 0
         self._tokens = itertools.count()
 
+    async def begin(self) -> None:
+        """Return when it is known that time has begun. Nobody needs to know."""
+
     def learn(self, now_ns: int) -> None:
         self._now_ns = max(self._now_ns, now_ns)
 
@@ -151,7 +157,7 @@ class VirtualClock:
         self.learn(known_ns)
         return known_ns - 1
 
-    def waiter(self) -> Waiter:
+    def waiter(self, *, holds: bool = True) -> Waiter:  # noqa: ARG002 - there is nothing outside
         return _Stopper(self, next(self._tokens))
 
     def last_waiter(self) -> Waiter:

@@ -14,7 +14,6 @@ from swarmrig.api import LaunchContext, Node, NodePlan, NodeSnapshot
 from swarmrig.errors import HostError, NodeError
 from swarmrig.model.facts import NodeChange, NodeState
 from swarmrig.model.network import DevicePlan, PortKind
-from swarmrig.model.scenario import TimeMode
 from swarmrig.model.units import NS_PER_S
 from swarmrig.net.modes import Network
 from swarmrig.runtime.clock import Clock
@@ -52,9 +51,9 @@ class Fleet:
         self._contexts: dict[str, LaunchContext] = {}
         self._may_exit = {str(check.spec.params.get("node")) for check in plan.checks if check.spec.name == "exit"}
         self._may_be_killed = _touched_by(plan, "ends_nodes")
+        self._flash_changed = _touched_by(plan, "changes_flash")
         self.holds_time = any(node.port is PortKind.PYTHON and node.command for node in plan.nodes)
         """Some node lives in the network's process and has a program: time may not begin before that is there."""
-        self._flash_changed = _touched_by(plan, "changes_flash")
         self._lives = {node.spec.id: 0 for node in plan.nodes}
         self._waited_for = set(self._lives)
         """Nodes that have neither started nor failed so far."""
@@ -102,8 +101,8 @@ class Fleet:
 
     async def stop(self, network: Network) -> None:
         """Stop every node. In real time the hubs last, so that what others sent to them is still received and counted;
-        in virtual time everybody has come to the same end already."""
-        if self._plan.scenario.time is TimeMode.VIRTUAL:
+        with guests in lockstep, everybody has come to the same end already."""
+        if self._plan.scenario.time.has_guests:
             self.release()
             await network.end_guests()
         hub = self._plan.scenario.coordinator
@@ -150,7 +149,7 @@ class Fleet:
         self._lives[node.id] += 1
         life = self._lives[node.id]
         return LaunchContext(
-            scenario=self._plan.scenario,
+            scenario=self._plan.scenario_of(node.id),
             device=device,
             target_ip=self._plan.target_ip(node),
             aggregator_ip=self._plan.aggregator_ip,
@@ -204,11 +203,11 @@ class Fleet:
         self._recorder.observe(NodeChange(t_ns, node, NodeState.EXITED, {"status": error.message}))
         self._no_longer_waited_for(node)
         return Failure(node, str(error), unfit=True)
+
     def _end_of(self, node: str) -> int:
         """When it ended: as it says itself, if it knows, or just now."""
         ended_ns = getattr(self.nodes.get(node), "ended_ns", None)
         return self._clock.now_ns() if ended_ns is None else int(ended_ns)
-
 
     async def _failure_of(self, plan: NodePlan, node: Node) -> Failure | None:
         """Return when a node has ended: None when that was to be."""

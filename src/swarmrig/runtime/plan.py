@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from swarmrig.model.triggers import acting_order, healer_of, trigger_of
 from swarmrig.net.modes import Wires
 from swarmrig.net.topology import AGGREGATOR
 from swarmrig.plugins import Registry
-from swarmrig.runtime.tempo import EXACT, SCHEDULED, settle_time
+from swarmrig.runtime.tempo import TIERS, seen_by, settle_time
 from swarmrig.runtime.wires import wires_of
 from swarmrig.scenario.problems import listing
 
@@ -49,6 +49,12 @@ class RunPlan:
     reasons: tuple[str, ...]
     """Why the tier is not a better one."""
     warnings: tuple[str, ...]
+    outside: frozenset[str] = frozenset()
+    """Nodes that live by this machine's clock while others live in virtual time."""
+
+    def scenario_of(self, node: str) -> Scenario:
+        """As the node is told of it."""
+        return seen_by(node, self.scenario, self.outside)
 
     def target_ip(self, node: NodeSpec) -> str:
         """Where the frames of `node` go: to the hub, or, from the hub itself, to the aggregator."""
@@ -85,9 +91,9 @@ async def plan_loaded(load: Callable[[], Scenario], registry: Registry) -> RunPl
 async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
     """Plan a run. Raises ScenarioError or HostError with everything that stands in the way."""
     backends = _backends(scenario, registry)
-    scenario, reasons = await settle_time(scenario, backends)
+    scenario, reasons, outside = await settle_time(scenario, backends)
     wires = wires_of(scenario)
-    nodes, obstacles = await _plan_nodes(scenario, backends)
+    nodes, obstacles = await _plan_nodes(scenario, backends, outside)
     try:
         _refuse_foreign_ports(scenario, wires, nodes)
         planned = {node.spec.id: node for node in nodes}
@@ -103,13 +109,14 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
         backends=backends,
         checks=checks,
         faults=faults,
-        tier=EXACT if scenario.time is TimeMode.VIRTUAL else SCHEDULED,
+        tier=TIERS[scenario.time],
         reasons=reasons,
         warnings=(
             *scenario.warnings,
             *wires.warnings(scenario),
             *(f"{node.spec.id}: {text}" for node in nodes for text in node.warnings),
         ),
+        outside=outside,
     )
 
 
@@ -155,13 +162,15 @@ def _backends(scenario: Scenario, registry: Registry) -> dict[str, Any]:
     return {kind: registry.node(kind)() for kind in dict.fromkeys(node.kind for node in scenario.nodes)}
 
 
-async def _plan_nodes(scenario: Scenario, backends: dict[str, Any]) -> tuple[tuple[NodePlan, ...], _Obstacles]:
+async def _plan_nodes(
+    scenario: Scenario, backends: dict[str, Any], outside: Collection[str] = ()
+) -> tuple[tuple[NodePlan, ...], _Obstacles]:
     """The nodes that can be, and what stands in the way of the others. A backend may raise a group of errors."""
     plans: list[NodePlan] = []
     obstacles = _Obstacles()
     for node in scenario.nodes:
         try:
-            plans.append(await backends[node.kind].plan(node, scenario))
+            plans.append(await backends[node.kind].plan(node, seen_by(node.id, scenario, outside)))
         except* (NodeError, HostError) as group:
             for error in leaves_of(group):
                 obstacles.add(error, node)

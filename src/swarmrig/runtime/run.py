@@ -28,6 +28,8 @@ from swarmrig.runtime.hosted import HostedNodes
 from swarmrig.runtime.judge import Judge
 from swarmrig.runtime.live import Leader, LiveRun
 from swarmrig.runtime.observer import Observer, Unobserved
+from swarmrig.runtime.pace import PaceWatch
+from swarmrig.runtime.paced_clock import PacedClock
 from swarmrig.runtime.plan import RunPlan
 from swarmrig.runtime.provenance import write_provenance
 from swarmrig.runtime.recorder import Recorder
@@ -98,15 +100,15 @@ class _Conductor:
         self._started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self._run_ns = 0
         self._statistics: Mapping[str, Any] = {}
+        self._pace: PaceWatch | None = None
 
     async def conduct(self) -> RunRecord:
         judge = Judge(self._plan)
-        virtual = self._plan.scenario.time is TimeMode.VIRTUAL
         with open_event_log(self._directory.path) as log:
             try:
                 async with open_spawner(RunScope(self._directory.path, self._directory.id)) as spawner:
                     self._interrupted = not await self._build(spawner)
-                    clock: Clock = VirtualClock() if virtual else RealClock.starting_now()
+                    clock = _clock(self._plan)
                     recorder = Recorder(self._plan, judge, log, clock, self._options.observer)
                     if self._interrupted:
                         schedule = Schedule(self._plan, clock, None, {}, recorder.observe)
@@ -174,6 +176,7 @@ class _Conductor:
                     schedule=schedule,
                     tail=FrameTail(plan.network, net) if origin is None else origin.frames(net),
                     hosted=HostedNodes(self._directory, recorder, plan.scenario.nodes, fleet.nodes),
+                    pace=PaceWatch(recorder),
                     observer=self._options.observer,
                     interrupt=self._options.interrupt,
                     stepping=self._options.stepping,
@@ -192,6 +195,8 @@ class _Conductor:
                 await live.stop()
             await live.collect_rest()
         self._statistics = live.statistics
+        self._pace = live.pace
+        live.pace.conclude(self._run_ns)
         recorder.finish_consoles()
         write_provenance(self._directory.path, fleet.provenance)
         for difference in fleet.read_back():
@@ -232,7 +237,18 @@ class _Conductor:
             metrics=recorder.meter.values(self._run_ns),
             warnings=tuple(recorder.warnings),
             failures=tuple(recorder.failures),
+            pace=self._pace.pace if self._pace is not None else None,
         )
+
+
+def _clock(plan: RunPlan) -> Clock:
+    match plan.scenario.time:
+        case TimeMode.VIRTUAL:
+            return VirtualClock()
+        case TimeMode.PACED:
+            return PacedClock(plan.outside)
+        case _:
+            return RealClock.starting_now()
 
 
 def _link_records(statistics: Mapping[str, Any]) -> tuple[LinkRecord, ...]:

@@ -17,7 +17,7 @@ from swarmrig.model.scenario import Scenario
 from swarmrig.model.triggers import acting_order, trigger_of
 from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.injection import ScheduledFault
-from swarmrig.runtime.plan import PlannedFault, RunPlan
+from swarmrig.runtime.plan import PlannedFault, RunPlan, nodes_named
 
 
 class Schedule:
@@ -107,7 +107,13 @@ class Schedule:
         """Until all faults are over. Those in force are healed also when this is cancelled."""
         async with anyio.create_task_group() as tasks:
             for name in self._order:
-                tasks.start_soon(self._by_id[name].live, self._clock.waiter())
+                fault = self._by_id[name]
+                tasks.start_soon(fault.live, self._clock.waiter(holds=self._holds(fault)))
+
+    def _holds(self, fault: ScheduledFault) -> bool:
+        """Must time stand while it acts? Not for what it does to nodes that live by another time."""
+        named = nodes_named(fault.spec, self._plan.scenario)
+        return not named or any(node.id not in self._plan.outside for node in named)
 
     def conclude(self) -> None:
         """There are no more facts."""

@@ -1,54 +1,100 @@
-"""Which time a run has: virtual when everything can, else real, and then it says why."""
+"""Which time a run has: virtual when every node can, paced when some can, else real; and then it says why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from swarmrig.errors import HostError
 from swarmrig.model.network import Impairment
-from swarmrig.model.scenario import FailurePolicy, NetworkMode, Scenario, TimeMode
+from swarmrig.model.scenario import FailurePolicy, NetworkMode, NodeSpec, Scenario, TimeMode
 from swarmrig.timebase.distance import least_latency_ns
 
 EXACT = "exact"
 """The same file and seed give the same bytes."""
+RECORDED = "recorded"
+"""The same faults at the same times; each node of virtual time can be repeated exactly, from what it was given."""
 SCHEDULED = "scheduled"
 """The same faults at the same times; the nodes run on this machine's clock."""
 
+TIERS = {TimeMode.VIRTUAL: EXACT, TimeMode.PACED: RECORDED, TimeMode.REAL: SCHEDULED}
 
-async def settle_time(scenario: Scenario, backends: Mapping[str, Any]) -> tuple[Scenario, tuple[str, ...]]:
-    """The scenario with its time mode settled, and why it is not virtual. HostError when virtual time is asked for
-    and cannot be had."""
+
+class Tempo(NamedTuple):
+    """What was settled."""
+
+    scenario: Scenario
+    """With its time mode."""
+    reasons: tuple[str, ...] = ()
+    """Why it is not a better one."""
+    outside: frozenset[str] = frozenset()
+    """The nodes that live by this machine's clock, in paced time."""
+
+
+async def settle_time(scenario: Scenario, backends: Mapping[str, Any]) -> Tempo:
+    """Settle the time mode. HostError when one is asked for that cannot be had."""
     if scenario.time is TimeMode.REAL:
-        return scenario, ("the scenario asks for real time",)
-    reasons = await _obstacles(scenario, backends)
+        return Tempo(scenario, ("the scenario asks for real time",))
+    of_network = _of_network(scenario)
+    outside = {node.id: reason for node in scenario.nodes if (reason := await _why_outside(node, backends))}
+    reasons = [*of_network, *_of_host(scenario), *_of_nodes(scenario, outside, backends)]
+    if scenario.time is TimeMode.PACED:
+        _refuse(TimeMode.PACED, of_network)
+        return Tempo(scenario, tuple(reasons) or ("the scenario asks for paced time",), frozenset(outside))
     if not reasons:
-        return replace(scenario, time=TimeMode.VIRTUAL), ()
+        return Tempo(replace(scenario, time=TimeMode.VIRTUAL))
     if scenario.time is TimeMode.VIRTUAL:
+        _refuse(TimeMode.VIRTUAL, reasons)
+    told = tuple(f"no virtual time: {reason}" for reason in reasons)
+    if of_network or len(outside) == len(scenario.nodes):
+        return Tempo(replace(scenario, time=TimeMode.REAL), told)
+    return Tempo(replace(scenario, time=TimeMode.PACED), told, frozenset(outside))
+
+
+def seen_by(node: str, scenario: Scenario, outside: Collection[str]) -> Scenario:
+    """The scenario as a node is told of it: in paced time, its own time is virtual or real."""
+    if scenario.time is not TimeMode.PACED:
+        return scenario
+    return replace(scenario, time=TimeMode.REAL if node in outside else TimeMode.VIRTUAL)
+
+
+def _refuse(time: TimeMode, reasons: Sequence[str]) -> None:
+    if reasons:
         raise HostError(
-            "virtual time is not possible here:\n" + "\n".join(f"  {reason}" for reason in reasons),
+            f"{time} time is not possible here:\n" + "\n".join(f"  {reason}" for reason in reasons),
             hint="repair that, or use `time: real`",
         )
-    return replace(scenario, time=TimeMode.REAL), tuple(f"no virtual time: {reason}" for reason in reasons)
 
 
-async def _obstacles(scenario: Scenario, backends: Mapping[str, Any]) -> list[str]:
+def _of_network(scenario: Scenario) -> list[str]:
+    """What keeps all nodes from virtual time."""
     reasons = []
-    if scenario.network.mode is not NetworkMode.FABRIC:
+    if scenario.network.mode is NetworkMode.USER:
         reasons.append(f"the network mode {scenario.network.mode} has no time but this machine's")
     if _instant(scenario.network.impairment) or any(_instant(link.impairment) for link in scenario.network.links):
         reasons.append("a link with a latency of 0 leaves nobody time to hear of anything: use 1us at least")
-    for node in scenario.nodes:
-        ask = getattr(backends[node.kind], "prevents_virtual_time", None)
-        reason = await ask(node) if ask else f"nodes of kind {node.kind} do not say that they can"
-        if reason is not None:
-            reasons.append(f"node {node.id}: {reason}")
-        elif node.on_failure.policy is FailurePolicy.RESTART and not getattr(
-            backends[node.kind], "restarts_exactly", False
-        ):
-            reasons.append(f"node {node.id}: when it is started again after a failure, depends on this machine's clock")
     return reasons
+
+
+def _of_host(scenario: Scenario) -> list[str]:
+    bridged = scenario.network.mode is NetworkMode.BRIDGE
+    return ["this machine is part of a network of mode bridge, and has a time of its own"] if bridged else []
+
+
+async def _why_outside(node: NodeSpec, backends: Mapping[str, Any]) -> str | None:
+    """Why a node lives by this machine's clock in any case; None when it need not."""
+    ask = getattr(backends[node.kind], "prevents_virtual_time", None)
+    return await ask(node) if ask else f"nodes of kind {node.kind} do not say that they can"
+
+
+def _of_nodes(scenario: Scenario, outside: Mapping[str, str], backends: Mapping[str, Any]) -> Iterator[str]:
+    for node in scenario.nodes:
+        exactly = getattr(backends[node.kind], "restarts_exactly", False)
+        if node.id in outside:
+            yield f"node {node.id}: {outside[node.id]}"
+        elif node.on_failure.policy is FailurePolicy.RESTART and not exactly:
+            yield f"node {node.id}: when it is started again after a failure, depends on this machine's clock"
 
 
 def _instant(impairment: Impairment) -> bool:

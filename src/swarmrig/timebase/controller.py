@@ -11,10 +11,11 @@ import socket
 from typing import Any
 
 from swarmrig.net.engine import Engine
-from swarmrig.net.fabric_process import Controller
+from swarmrig.net.fabric_process import Answer, Controller
 from swarmrig.net.impairment import changed
 from swarmrig.timebase.commands import command_from
 from swarmrig.timebase.distance import least_latency_ns
+from swarmrig.timebase.guest import Question
 from swarmrig.timebase.lookout import condition_from
 from swarmrig.timebase.loop import VirtualLoop
 from swarmrig.timebase.stepping import Stepping
@@ -41,9 +42,19 @@ class VirtualController(Controller):
                 message["token"], condition_from(message), message["after_ns"], answer.give
             ),
             "stand": lambda message, answer: loop.holders.stand(message["token"], answer.give),
-            "command": lambda message, answer: loop.ask(message["device"], command_from(message), answer),
-            "hold": lambda message, answer: loop.hold(message["device"], answer),
+            "command": self._command,
+            "hold": lambda message, answer: loop.questions.hold(loop.guest(message["device"]), answer),
         }
+
+    def _command(self, message: dict[str, Any], answer: Answer) -> None:
+        """A guest performs it where time stands."""
+        guest, question = self._loop.guest(message["device"]), Question(command_from(message), answer)
+
+        def ask(_: int) -> None:
+            with answer.refusing():
+                self._loop.questions.ask(guest, question)
+
+        self._loop.when_standing(ask)
 
     def _set_link(self, now_ns: int, message: dict[str, Any]) -> int:
         _refuse_instant(self._loop.engine, message)

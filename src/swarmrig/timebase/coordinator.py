@@ -107,10 +107,15 @@ class Coordinator:
     @property
     def floor_ns(self) -> int:
         """Nothing earlier than this can happen any more."""
+        return min(self.next_ns, self._edge_ns)
+
+    @property
+    def next_ns(self) -> int:
+        """When the next thing happens, or could, that is not done from outside."""
         network = self._engine.next_ns()
         sends = self._sends[0][0] if self._sends else NEVER
         guests = min((guest.base_ns for guest in self._guests), default=NEVER)
-        return min(guests, NEVER if network is None else network, sends, self._edge_ns)
+        return min(guests, NEVER if network is None else network, sends)
 
     @property
     def front_ns(self) -> int:

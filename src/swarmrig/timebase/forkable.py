@@ -68,7 +68,7 @@ class ForkableLoop(VirtualLoop):
     def restore(self, device: str, fd: int, stores: Sequence[tuple[int, int, bytes]], within_ns: int) -> None:
         """In a fork, connect an emulator that begins where a guest stood. It is given what is to be stored, (after so
         many nanoseconds, address, data), and lives on by `within_ns`, in which nothing happens (see `quiet_ns`)."""
-        guest, coordinator = self._guest(device), self._coordinator
+        guest, coordinator = self.guest(device), self._coordinator
         assert coordinator is not None
         now = guest.now
         timed = [(now + delay_ns, address, data) for delay_ns, address, data in stores]
