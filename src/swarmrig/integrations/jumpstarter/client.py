@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 from jumpstarter.client import DriverClient
 from jumpstarter.client.decorators import driver_click_group
+from jumpstarter.client.flasher import FlasherClient
 from jumpstarter_driver_composite.client import CompositeClient
 
 
@@ -124,6 +126,34 @@ class NetworkClient(DriverClient):
 
         group: click.Group = base
         return group
+
+
+class NodeFlasherClient(FlasherClient):
+    """What a node boots from. Errors come as they are, whatever they met on their way."""
+
+    def flash(self, *arguments: Any, **settings: Any) -> Any:
+        """See FlasherClient; `target` is `image` (ELF file or kernel) or `flash` (image of the whole flash)."""
+        with _alone():
+            return super().flash(*arguments, **settings)
+
+    def dump(self, *arguments: Any, **settings: Any) -> Any:
+        """Not implemented: flash images stand in the run directory."""
+        with _alone():
+            return super().dump(*arguments, **settings)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """An error that is the only one in its group comes without the group."""
+    alone: BaseException | None = None
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        alone = group
+        while isinstance(alone, BaseExceptionGroup) and len(alone.exceptions) == 1:
+            alone = alone.exceptions[0]
+    if alone is not None:
+        raise alone
 
 
 class NodeClient(CompositeClient):

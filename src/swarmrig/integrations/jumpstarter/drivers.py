@@ -72,11 +72,15 @@ class NodeFlasher(FlasherInterface, Driver):
     rig: Rig
     node: str
 
+    @classmethod
+    def client(cls) -> str:
+        return f"{CLIENTS}.NodeFlasherClient"
+
     @export
     async def flash(self, source: Any, target: str | None = None) -> None:
         """Take an ELF file or kernel (`image`), or an image of the whole flash (`flash`), streamed."""
-        with self.rig.flash(self.node, target) as file:
-            async with self.resource(source) as chunks:
+        async with self.resource(source) as chunks:  # opened in any case: else nobody would close it
+            with self.rig.flash(self.node, target) as file:
                 async for chunk in chunks:
                     await anyio.to_thread.run_sync(file.write, chunk)
         self.rig.flashed(self.node, target)
@@ -84,7 +88,8 @@ class NodeFlasher(FlasherInterface, Driver):
     @export
     async def dump(self, target: Any, partition: str | None = None) -> None:
         """Flash images stand in the run directory."""
-        raise NotImplementedError("read the node's flash image in the run directory")
+        async with self.resource(target):
+            raise NotImplementedError("read the node's flash image in the run directory")
 
 
 @dataclass(kw_only=True)

@@ -50,7 +50,7 @@ class Rig:
         self._runs: list[Path] = []
         self._listeners: dict[object, Callable[[], None]] = {}
         self._images: dict[str, object] = {}
-        self._files = TemporaryDirectory(prefix="swarmrig-flash-")
+        self._files: TemporaryDirectory[str] | None = None
 
     @property
     def swarm(self) -> Swarm:
@@ -102,7 +102,10 @@ class Rig:
     def close(self) -> None:
         """Leave nothing; can be repeated."""
         self.off()
-        self._files.cleanup()
+        with self._turn:
+            files, self._files = self._files, None
+        if files is not None:
+            files.cleanup()
 
     def flash(self, node: str, target: str | None) -> BinaryIO:
         """Where to write what the node shall boot from the next time the swarm is switched on. `target`: `image` (an
@@ -111,20 +114,27 @@ class Rig:
             raise PowerOffError("the swarm is on: power it off to flash a node")
         if target not in (None, "image", "flash"):
             raise ValueError(f"a node has no target {target!r}: it has `image` and `flash`")
-        path = Path(self._files.name) / f"{self.node(node).id}.bin"
+        path = self._image(node)
         self._images = {key: value for key, value in self._images.items() if not key.startswith(f"nodes.{node}.")}
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         return os.fdopen(descriptor, "wb")
 
     def flashed(self, node: str, target: str | None) -> None:
         """What was written there is complete. ValueError when it is nothing."""
-        path = Path(self._files.name) / f"{node}.bin"
+        path = self._image(node)
         with path.open("rb") as file:
             begin = file.read(len(ELF))
         if not begin:
             raise ValueError("nothing was flashed: the file is empty")
         is_image = target == "image" or (target is None and begin == ELF)
         self._images[f"nodes.{node}.firmware"] = {"image" if is_image else "flash_base": str(path)}
+
+    def _image(self, node: str) -> Path:
+        """In a directory that only this user can read, which goes with the rig."""
+        with self._turn:
+            if self._files is None:
+                self._files = TemporaryDirectory(prefix="swarmrig-flash-")
+        return Path(self._files.name) / f"{self.node(node).id}.bin"
 
     # --- consoles ----------------------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ class Lead:
         self._waiter = live.clock.last_waiter()
         try:
             await self._waiter.until(live.clock.now_ns())
+            await first_of(live.fleet.started, live.fleet.ended)
             async with anyio.create_task_group() as self._injections:
                 self.ready.set()
                 await self._finished.wait()
