@@ -227,7 +227,11 @@ def path_of(words):
 
 def mach(emulation, command, words):
     if words[:1] == ["create"]:
-        name = words[1].strip('"') if len(words) > 1 else f"machine-{len(emulation.machines)}"
+        name = (
+            words[1].strip('"')
+            if len(words) > 1
+            else f"machine-{sum(name.startswith('machine-') for name in emulation.machines)}"
+        )
         if name in emulation.machines:
             raise execution_error(command, "Given machine is already added or name is already taken.")
         emulation.machines[name] = Machine(name)
@@ -504,8 +508,11 @@ class Monitor:
 
     def take(self, data):
         """False: it has quit."""
-        swallowed, self.swallow = data[: self.swallow], max(0, self.swallow - len(data))
-        data = data[len(swallowed) :]
+        if self.emulation.version == "1.15.3":
+            swallowed, self.swallow = data[: self.swallow], max(0, self.swallow - len(data))
+            data = data[len(swallowed) :]
+        else:
+            self.swallow, data = 0, re.sub(rb"\xff[\xfb-\xfe].", b"", data, flags=re.S)
         if not self.swallow:
             self.greet()
         return all(self.key(bytes([byte])) for byte in data)

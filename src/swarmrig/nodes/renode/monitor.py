@@ -20,6 +20,8 @@ CONNECT_S = 10.0
 RETRY_S = 0.05
 """Between two attempts to connect."""
 CHUNK = 64 << 10
+MACHINES = 100
+"""Of a machine that is made without a name, Renode chooses one: machine-0, machine-1, and so on."""
 _SELECTS = re.compile(r'mach\s+(?:create|add|set)\s+(?:"([^"]+)"|(\S+))\Z')
 _CREATES_ANY = re.compile(r"mach\s+create\s*\Z")
 
@@ -31,7 +33,6 @@ class Monitor:
         self.node = node
         self._socket = sock
         self._names = {NO_MACHINE, machine}
-        self._created = 0
         self._transcript = Transcript()
         self._turn = anyio.Lock()
         self._unusable: str | None = None
@@ -158,8 +159,7 @@ class Monitor:
         if found := _SELECTS.match(command.strip()):
             self._names.add(found[1] or found[2])
         elif _CREATES_ANY.match(command.strip()):
-            self._names.add(f"machine-{self._created}")
-            self._created += 1
+            self._names.update(f"machine-{number}" for number in range(MACHINES))
 
 
 @asynccontextmanager

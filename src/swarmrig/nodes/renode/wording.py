@@ -97,8 +97,8 @@ def _plain(place: Path) -> str:
     if not place.is_absolute():
         raise ValueError(f"{text!r} is not absolute")
     bad = next((char for char in text if char in _BAD_IN_PATHS or not char.isprintable()), None)
-    if bad is None:
-        bad = next((char for char in text if char.isspace() and char != " "), None)
+    if bad is None and text.endswith(" "):
+        bad = " "
     if bad is not None:
         raise ValueError(f"Renode cannot be told of the path {text!r}: it has {bad!r}; give the file another place")
     return text
