@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,12 +11,14 @@ from pathlib import Path
 import anyio
 
 from swarmrig.errors import HostError
+from swarmrig.nodes.renode.launcher import LAUNCHER
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
 SOCKETS = 6
 """For the monitor, to connect to it again a few times, and for a UART."""
 FD = 3
-_DESCRIPTORS = array.array("i", [0]).itemsize * (SOCKETS + 1)
+_ETH_P_ALL = 0x0003
+_ROOT = Path(__file__).resolve().parents[3]
+"""Where the package is found."""
 
 
 class Door:
@@ -56,9 +57,6 @@ class Door:
         self._ours.close()
 
 
-_ETH_P_ALL = 0x0003
-
-
 @contextmanager
 def open_door() -> Iterator[tuple[Door, socket.socket]]:
     """A door, and the socket that the launcher has to be given as descriptor FD."""
@@ -74,4 +72,4 @@ def open_door() -> Iterator[tuple[Door, socket.socket]]:
 
 def behind_door(command: Sequence[str]) -> list[str]:
     """The command that runs another one in a network namespace of its own."""
-    return [sys.executable, "-I", "-S", str(LAUNCHER), str(FD), str(SOCKETS), *command]
+    return [sys.executable, "-I", "-S", "-c", LAUNCHER, str(_ROOT), str(FD), str(SOCKETS), *command]
