@@ -46,7 +46,7 @@ def test_the_result_says_all(pair: Path, tmp_path: Path, capfd: pytest.CaptureFi
         (event["t"], event["source"], event["kind"]) for event in written
     ]
     assert {event.kind for event in heard} == {event.kind for event in result.events}
-    assert result.digest == json.loads((result.directory / "results.json").read_text())["digest"]
+    assert result.digest == json.loads((result.directory / "results.json").read_text())["run"]["digest"]
     assert capfd.readouterr() == ("", "")
 
 
