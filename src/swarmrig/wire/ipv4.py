@@ -20,6 +20,7 @@ _FRAGMENT_BITS = 0x3FFF
 
 class Protocol(IntEnum):
     ICMP = 1
+    TCP = 6
     UDP = 17
 
 

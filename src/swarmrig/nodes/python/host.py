@@ -29,6 +29,7 @@ from swarmrig.net.directory import NOBODY, Directory
 from swarmrig.net.link import MIN_FRAME, Agenda
 from swarmrig.nodes.python.flow import Flow
 from swarmrig.nodes.python.neighbours import Neighbours
+from swarmrig.nodes.python.tcp import Connection, TcpStack
 from swarmrig.wire import arp
 from swarmrig.wire.ethernet import BROADCAST, Ethernet, EtherType, mac_to_bytes
 from swarmrig.wire.icmp import ECHO_REQUEST, Icmp
@@ -114,7 +115,7 @@ class Host:
         self.__mask = (0xFFFFFFFF << (32 - self.prefix)) & 0xFFFFFFFF
         self.__broadcast = ip_to_text(((ip_to_int(self.ip) | ~self.__mask) & 0xFFFFFFFF).to_bytes(4, "big"))
         self.__sockets: dict[int, Callable[[Datagram], None]] = {}
-        self.__protocols: dict[int, Callable[[Ipv4], None]] = {}
+        self.__tcp: TcpStack | None = None
         self.__mac_bytes = mac_to_bytes(self.mac)
         self.__addresses = {self.ip, self.__broadcast, "255.255.255.255"}
         """Where packets for this host are sent to, its groups included."""
@@ -178,9 +179,13 @@ class Host:
         """Let go of a port."""
         self.__sockets.pop(port, None)
 
-    def serve(self, proto: int, on_packet: Callable[[Ipv4], None]) -> None:
-        """Have packets to this host of another protocol than UDP and ICMP handed to a stack for it."""
-        self.__protocols[proto] = on_packet
+    def listen_tcp(self, port: int, on_connection: Callable[[Connection], None]) -> None:
+        """Accept connections; each is told of when it is established. ValueError when the port is taken."""
+        self.__stack().listen(port, on_connection)
+
+    def connect_tcp(self, dst: str, dport: int) -> Connection:
+        """Begin a connection. Set its callbacks before you return."""
+        return self.__stack().connect(dst, dport)
 
     def join(self, group: str) -> None:
         """Receive what is sent to a multicast group."""
@@ -337,8 +342,12 @@ class Host:
             message = Icmp.parse(packet.payload)
             if message.type == ECHO_REQUEST and packet.dst == self.ip:
                 self.send_packet(packet.src, Protocol.ICMP, message.reply().pack())
-        elif packet.proto in self.__protocols and packet.dst == self.ip:
-            self.__protocols[packet.proto](packet)
+        elif packet.proto == Protocol.TCP and packet.dst == self.ip:
+            self.__stack().take(packet)
+
+    def __stack(self) -> TcpStack:
+        self.__tcp = self.__tcp or TcpStack(self)
+        return self.__tcp
 
     def __hand_out(self, datagram: Datagram) -> None:
         handler = self.__sockets.get(datagram.dport)
