@@ -4,7 +4,9 @@ from __future__ import annotations
 
 _HOME = "swarmrig.nodes.python.models"
 SHIPPED = {
+    "broker": f"{_HOME}.broker:Broker",
     "cloud": f"{_HOME}.cloud:Cloud",
     "gateway": f"{_HOME}.gateway:Gateway",
+    "mqtt-sensor": f"{_HOME}.mqtt_sensor:MqttSensor",
     "sensor": f"{_HOME}.sensor:Sensor",
 }
