@@ -156,6 +156,6 @@ class WithShell(VmNode):
 
     async def wait_until_succeeds(self, command: str, *, timeout_s: float = PATIENCE_S) -> str:
         """The output of a command, run again and again, each second, until it ends with exit 0."""
-        return await self.succeed(
-            f'until _said=$({command}\n); do sleep 1; done; printf %s "$_said"', timeout_s=timeout_s
-        )
+        once = f"{command}\n_status=$?; echo .; exit $_status"  # the dot keeps the line ends before it
+        again = f'until _said=$({once}); do sleep 1; done; printf %s "${{_said%.}}"'
+        return await self.succeed(again, timeout_s=timeout_s)

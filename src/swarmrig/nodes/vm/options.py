@@ -47,7 +47,7 @@ class Login(Part):
     user: Line | None = Field(None, description="Who logs in. Default: nobody, a shell is there without that.")
     password: Line | None = Field(None, description="The password, if one is asked for.")
     prompt: Pattern = Field(
-        r"[#$>] ?\Z", description="A regular expression for what the shell shows when it waits for a command."
+        r"[#$>] ?$", description="A regular expression for the line in which the shell waits for a command."
     )
 
 

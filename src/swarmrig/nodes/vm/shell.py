@@ -27,6 +27,11 @@ CTRL_C = b"\x03"
 LOGINS = 3
 """So often a name is asked for, before that counts as a refusal: a mistyped one is asked for again."""
 
+_NAME = re.compile("login: ?")
+_ASKED = re.compile(
+    r"(?P<last>[Ll]ast login: )|(?P<name>login: ?)|(?P<password>[Pp]assword: ?)"
+    r"|(?P<refused>[Ll]ogin incorrect|[Aa]uthentication failure)"
+)
 _UNSAFE = re.compile(rb"[^ -~]|[\\'!]")
 
 
@@ -41,10 +46,11 @@ class Shell:
 
     async def log_in(self, login: Login) -> None:
         """Return when the shell answers. Waits for ever; NodeError when the login is refused."""
-        since = 0 if login.user is None else await self._pass_login(login, login.user)
         prompt = re.compile(login.prompt)
+        if login.user is not None:
+            await self._pass_login(login, login.user, prompt)
         while True:
-            _, since = await self._transcript.find(prompt, since)
+            await self._transcript.until(lambda: prompt.search(self._transcript.open_line))
             with anyio.move_on_after(HANDSHAKE_S):  # what looked like a prompt need not have been one
                 await self.run("true")
                 return
@@ -76,26 +82,26 @@ class Shell:
         with anyio.move_on_after(INTERRUPT_S, shield=True), suppress(NodeError):
             await self._write(CTRL_C)
 
-    async def _pass_login(self, login: Login, user: str) -> int:
-        """Answer what is asked for, until the shell's prompt; the position of that."""
-        asked = re.compile(
-            r"(?P<user>login: ?)|(?P<password>[Pp]assword: ?)"
-            r"|(?P<refused>[Ll]ogin incorrect|[Aa]uthentication failure)"
-            rf"|(?P<shell>{login.prompt})"
-        )
-        _, since = await self._transcript.find(re.compile("login: ?"), 0)
+    async def _pass_login(self, login: Login, user: str, prompt: re.Pattern[str]) -> None:
+        """Answer what is asked for, until the shell's prompt is there."""
+        transcript = self._transcript
+        _, since = await transcript.find(_NAME, 0)
         await self._write(user.encode() + b"\n")
         names = 1
+
+        def asked() -> re.Match[str] | None:
+            return _ASKED.search(transcript.text(since)) or prompt.search(transcript.open_line)
+
         while True:
-            before = since
-            match, since = await self._transcript.find(asked, since)
-            if match["shell"] is not None:
-                return before
-            if match["refused"] is not None or (match["user"] is not None and names == LOGINS):
+            match = await transcript.until(asked)
+            if match.re is prompt:
+                return
+            since += match.end()
+            if match["refused"] is not None or (match["name"] is not None and names == LOGINS):
                 raise NodeError(self._node, f"login: {user} is refused on its console", hint="check user and password")
             if match["password"] is not None:
                 await self._write((login.password or "").encode() + b"\n")
-            elif not self._transcript.text(before, since).rstrip().lower().endswith("last login:"):
+            elif match["name"] is not None:
                 names += 1
                 await self._write(user.encode() + b"\n")
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import anyio
+
+from swarmrig.model.console import plain_text
+
+T = TypeVar("T")
 
 LIMIT = 4 << 20
 """Characters that are kept; what is older cannot be searched any more."""
@@ -40,13 +46,21 @@ class Transcript:
 
     async def find(self, pattern: re.Pattern[str], since: int) -> tuple[re.Match[str], int]:
         """The first match behind a position, and the position behind that; waits for it for ever."""
-        while True:
-            match = pattern.search(self._text, max(0, since - self._dropped))
-            if match is not None:
-                return match, self._dropped + match.end()
+        match = await self.until(lambda: pattern.search(self._text, max(0, since - self._dropped)))
+        return match, self._dropped + match.end()
+
+    async def until(self, found: Callable[[], T | None]) -> T:
+        """What is found, asked for again whenever something is said, until there is something."""
+        while (result := found()) is None:
             await self._changed.wait()
+        return result
+
+    @property
+    def open_line(self) -> str:
+        """What stands behind the last line end, as people see it: a prompt, say."""
+        return plain_text(self._text[self._text.rfind("\n") + 1 :].encode())
 
     def last_lines(self, count: int = 15) -> str:
         """The end of it, for people."""
-        lines = [line.rstrip() for line in self._text[-count * 200 :].splitlines()]
+        lines = [plain_text(line.encode()).rstrip() for line in self._text[-count * 200 :].splitlines()]
         return "\n".join([line for line in lines if line][-count:])
