@@ -256,3 +256,13 @@ def test_what_cannot_be_run_is_said_at_once(pair, lead, tmp_path):
     with pytest.raises((HostError, ScenarioError), match="no-such-qemu"):
         with lead(overrides={"nodes.s1.machine_binary": "./no-such-qemu"}):
             pass
+
+
+def test_firmware_that_boots_in_words_of_its_own(lead):
+    with lead() as swarm:
+        swarm.wait_booted(says="frame_rate=")
+        assert swarm.now > 5
+        with pytest.raises(NotSeenError, match="coord has not booted within 100ms") as caught:
+            swarm.wait_booted("100ms", says="no such words")
+        assert "other words" in str(caught.value)
+        assert swarm.node("coord").expect("POWERON")  # nothing was consumed

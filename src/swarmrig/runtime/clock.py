@@ -8,6 +8,7 @@ from typing import Protocol
 
 import anyio
 
+from swarmrig.model.scenario import ConsoleSeen
 from swarmrig.model.units import NS_PER_S
 from swarmrig.runtime.sightings import Sighting
 from swarmrig.timebase.fabric import VirtualFabric
@@ -158,13 +159,15 @@ class VirtualClock:
         return known_ns - 1
 
     def waiter(self, *, holds: bool = True) -> Waiter:  # noqa: ARG002 - there is nothing outside
-        return _Stopper(self, next(self._tokens))
+        return Stopper(self, next(self._tokens))
 
     def last_waiter(self) -> Waiter:
-        return _Stopper(self, LAST)
+        return Stopper(self, LAST)
 
 
-class _Stopper:
+class Stopper:
+    """A waiter in virtual time."""
+
     def __init__(self, clock: VirtualClock, token: int) -> None:
         self._clock = clock
         self._token = token
@@ -178,6 +181,12 @@ class _Stopper:
         now_ns = await self._clock.network.reach_seen(self._token, sighting.condition, after_ns)
         self._clock.learn(now_ns)
         return now_ns
+
+    async def until_said(self, node: str, by_ns: int) -> None:
+        """Return REACTION_NS after the node says a further line, at `by_ns` at the latest."""
+        assert self._clock.network is not None
+        condition = ConsoleSeen(node, "")
+        self._clock.learn(await self._clock.network.reach_seen(self._token, condition, by_ns=by_ns))
 
     async def release(self) -> None:
         assert self._clock.network is not None

@@ -39,7 +39,7 @@ class VirtualController(Controller):
         self._waits |= {
             "reach": lambda message, answer: loop.holders.reach(message["token"], message["t_ns"], answer.give),
             "reach_seen": lambda message, answer: loop.holders.reach_seen(
-                message["token"], condition_from(message), message["after_ns"], answer.give
+                message["token"], condition_from(message), message["after_ns"], message["by_ns"], answer.give
             ),
             "stand": lambda message, answer: loop.holders.stand(message["token"], answer.give),
             "command": self._command,

@@ -17,6 +17,7 @@ from swarmrig.net.fabric import Fabric, run_network
 from swarmrig.proc import Spawner
 from swarmrig.timebase.lookout import condition_details
 from swarmrig.timebase.stepping import Stepping
+from swarmrig.timebase.stops import NEVER
 
 VIRTUAL_TIME = "swarmrig.timebase.process"
 """Program of the network process in virtual time."""
@@ -42,11 +43,12 @@ class VirtualFabric(Fabric):
         released. Of several tokens at one time the lowest is told first, the next one when that reaches on."""
         return int(await self._request("reach", timeout_s=DAY_S, token=token, t_ns=t_ns))
 
-    async def reach_seen(self, token: int, condition: Seen, after_ns: int = 0) -> int:
-        """As `reach`, exactly `after_ns` (at least REACTION_NS) after the condition is met; returns that time. What
-        was seen before is not counted. Never returns when it is never met; time does not wait for it."""
-        details = condition_details(condition)
-        return int(await self._request("reach_seen", timeout_s=DAY_S, token=token, after_ns=after_ns, **details))
+    async def reach_seen(self, token: int, condition: Seen, after_ns: int = 0, by_ns: int = NEVER) -> int:
+        """As `reach`, exactly `after_ns` (at least REACTION_NS) after the condition is met, or at `by_ns` if that is
+        not before; returns that time. What was seen before is not counted. Without `by_ns` it never returns when the
+        condition is never met; time does not wait for it."""
+        details = {"after_ns": after_ns, "by_ns": by_ns, **condition_details(condition)}
+        return int(await self._request("reach_seen", timeout_s=DAY_S, token=token, **details))
 
     async def release(self, token: int) -> None:
         """The token's holder wants no further stop."""

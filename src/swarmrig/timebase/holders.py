@@ -23,12 +23,12 @@ class Holders:
         self._lookout.forget(token)
         self._stops.reach(token, max(t_ns, self._front_ns()), done)
 
-    def reach_seen(self, token: int, condition: Seen, after_ns: int, done: Told) -> None:
-        """As `reach`, exactly `after_ns` (REACTION_NS at least) after the condition is met; maybe never. Counts from
-        now on, while time stands."""
+    def reach_seen(self, token: int, condition: Seen, after_ns: int, by_ns: int, done: Told) -> None:
+        """As `reach`, exactly `after_ns` (REACTION_NS at least) after the condition is met, at `by_ns` at the latest.
+        Counts from now on, while time stands."""
         self._lookout.forget(token)
         self._lookout.watch(token, condition, after_ns)
-        self._stops.reach(token, NEVER, done)
+        self._stops.reach(token, max(by_ns, self._front_ns()), done)
 
     def park(self, token: int) -> None:
         """The token holds nobody up until it reaches on."""

@@ -47,8 +47,8 @@ class Stops:
         self._find_barrier()
 
     def move(self, token: int, t_ns: int) -> None:
-        """What the holder waits for has a time now."""
-        self._stops[token].t_ns = t_ns
+        """What the holder waits for has a time now; it acts then, unless it acts before anyway."""
+        self._stops[token].t_ns = min(self._stops[token].t_ns, t_ns)
         self._find_barrier()
 
     def release(self, token: int) -> None:

@@ -86,7 +86,7 @@ class NodeFlasher(FlasherInterface, Driver):
         self.rig.flashed(self.node, target)
 
     @export
-    async def dump(self, target: Any, partition: str | None = None) -> None:
+    async def dump(self, target: Any, partition: str | None = None) -> None:  # noqa: ARG002 - as the interface has it
         """Flash images stand in the run directory."""
         async with self.resource(target):
             raise NotImplementedError("read the node's flash image in the run directory")

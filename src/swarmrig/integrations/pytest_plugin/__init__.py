@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SUFFIX = ".swarmrig.yml"
 MARKER = (
     "swarm(path, *, seed, time, set, strict, booted=True, dut): the scenario (file or preset) that the fixtures "
-    "`swarm` and `dut` run; `set` is a mapping of single values by path."
+    "`swarm` and `dut` run; `set` is a mapping of single values by path; `booted` is what devices say when they have "
+    "booted, where that is not what `all_nodes_boot` knows, or False."
 )
 
 

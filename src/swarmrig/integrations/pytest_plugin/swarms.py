@@ -28,8 +28,8 @@ def swarm_for(item: pytest.Item, directory: Path) -> Iterator[Swarm]:
         try:
             where = f"run directory: {swarm.directory} (tier {swarm.tier}, seed {swarm.scenario.seed})"
             item.add_report_section("setup", "swarm", where)
-            if arguments.get("booted", True):
-                swarm.wait_booted()
+            if booted := arguments.get("booted", True):
+                swarm.wait_booted(says=None if booted is True else booted)
             yield swarm
         finally:
             result = swarm.finish()

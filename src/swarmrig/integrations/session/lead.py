@@ -6,6 +6,7 @@ program does with a swarm depends on nothing but the program, and its runs give 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,14 +25,16 @@ from swarmrig.model.triggers import HEAL
 from swarmrig.model.units import NS_PER_S, format_duration
 from swarmrig.model.verdict import Judgement
 from swarmrig.plugins import Registry
+from swarmrig.runtime.clock import Stopper
 from swarmrig.runtime.injection import ScheduledFault
 from swarmrig.runtime.live import LiveRun
 from swarmrig.runtime.plan import RunPlan, plan_wiring
 from swarmrig.runtime.waiting import first_of
 from swarmrig.scenario.single_fault import fault_now
 
-GLANCE_NS = 10_000_000
-"""In virtual time, who waits for a console looks at it so often; in real time, at everything it says."""
+GLANCE_NS = 250_000_000
+"""In virtual time, who waits for a console hears of every line, and so often looks whether one has only begun (a
+prompt); in real time, of everything it says."""
 
 T = TypeVar("T")
 Wish = Callable[[], Awaitable[T]]
@@ -134,16 +137,25 @@ class Lead:
     async def run_for(self, duration_ns: int) -> None:
         await self.until(self.now_ns + duration_ns)
 
-    async def booted(self, nodes: Sequence[str], timeout_ns: int) -> None:
-        """Return when all of them have said that they have booted. NotSeenError when one does not in time."""
+    async def booted(self, nodes: Sequence[str], timeout_ns: int, says: re.Pattern[Any] | None) -> None:
+        """Return when all of them have said that they have booted: `says`, or what firmware is known to say. Nothing
+        is consumed. NotSeenError when one does not in time."""
         deadline_ns = self.now_ns + timeout_ns
-        tracks = self._live.recorder.nodes
-        while missing := [node for node in nodes if tracks[node].boot_ns is None]:
-            self._refuse_dead(missing[0], "said that it has booted")
-            if self.now_ns >= deadline_ns:
-                names, within = ", ".join(missing), format_duration(timeout_ns)
-                raise NotSeenError(f"not booted within {within}: {names}\n{self._tail(missing[0])}")
-            await self._listen(missing[0], deadline_ns)
+        for node in nodes:
+            search = None if says is None else Search(Transcript(self.transcript(node).log), [says])
+            while not self._is_up(node, search):
+                self._refuse_dead(node, "said that it has booted")
+                if self.now_ns >= deadline_ns:
+                    raise NotSeenError(
+                        f"{node} has not booted within {format_duration(timeout_ns)}\n{self._tail(node)}",
+                        hint="if its firmware says that in other words, name them",
+                    )
+                await self._listen(node, deadline_ns)
+
+    def _is_up(self, node: str, search: Search | None) -> bool:
+        if search is None:
+            return self._live.recorder.nodes[node].boot_ns is not None
+        return search.look() is not None
 
     async def expect(self, node: str, search: Search, timeout_ns: int, what: str) -> Found:
         """The first of the patterns that the node has said, or says in time; it is consumed."""
@@ -171,8 +183,9 @@ class Lead:
 
     async def _listen(self, node: str, deadline_ns: int) -> None:
         """Return when the node has said more, or later."""
-        if self.virtual:
-            await self.until(min(deadline_ns, self.now_ns + GLANCE_NS))
+        if isinstance(self._waiter, Stopper):
+            await self._waiter.until_said(node, min(deadline_ns, self.now_ns + GLANCE_NS))
+            await self._know()
             return
         with anyio.move_on_after(max(0, deadline_ns - self.now_ns) / NS_PER_S):
             await self._heard[node].wait()

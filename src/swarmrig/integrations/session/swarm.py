@@ -16,6 +16,7 @@ from swarmrig.errors import SwarmrigError
 from swarmrig.integrations.session.errors import SwarmOverError
 from swarmrig.integrations.session.lead import Lead
 from swarmrig.integrations.session.nodes import DEFAULT_TIMEOUT, Duration, Node
+from swarmrig.integrations.session.transcript import Pattern, compiled
 from swarmrig.model.facts import Fact, FaultStage, Frame
 from swarmrig.model.network import LinkPlan
 from swarmrig.model.scenario import Scenario, TimeMode
@@ -33,6 +34,8 @@ from swarmrig.wire.decode import decode
 from swarmrig.wire.filter import compile_filter
 
 T = TypeVar("T")
+WITH_FIRMWARE = frozenset({"qemu", "renode"})
+"""Kinds of nodes that say on their consoles when they have booted."""
 
 
 class Injected:
@@ -124,10 +127,12 @@ class Swarm:
         """Let the swarm live until the end of the scenario's duration: all faults of the file have had their time."""
         self._ask(self._lead.until, self._plan.scenario.duration_ns)
 
-    def wait_booted(self, timeout: Duration = DEFAULT_TIMEOUT) -> None:
-        """Return when every node that boots has said that it has booted. NotSeenError when one does not in time."""
-        booting = [node.spec.id for node in self._plan.nodes if node.factory is None]
-        self._ask(self._lead.booted, booting, parse_duration_ns(timeout))
+    def wait_booted(self, timeout: Duration = DEFAULT_TIMEOUT, *, says: Pattern | None = None) -> None:
+        """Return when every device that runs firmware has said that it has booted: what the check `all_nodes_boot`
+        looks for, or a pattern. NotSeenError when one does not in time."""
+        booting = [node.id for node in self._plan.scenario.nodes if node.kind in WITH_FIRMWARE]
+        wanted = None if says is None else compiled(says)
+        self._ask(self._lead.booted, booting, parse_duration_ns(timeout), wanted)
 
     def inject(self, kind: str, *, for_: Duration | None = None, **params: Any) -> Injected:
         """Have a fault act now: `inject("cut", between=["a", "b"], for_="2s")`. It must be proved as those of the file.
