@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,3 +80,25 @@ def leaves_of(error: BaseException) -> Iterator[BaseException]:
             yield from leaves_of(inner)
     else:
         yield error
+
+
+class Findings:
+    """Several errors that are told together: each check is made, whatever the ones before it have found."""
+
+    def __init__(self) -> None:
+        self._found: list[Exception] = []
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What is raised inside is kept for later."""
+        try:
+            yield
+        except* SwarmrigError as group:
+            self._found += [error for error in leaves_of(group) if isinstance(error, SwarmrigError)]
+
+    def raise_any(self) -> None:
+        """Raise what was found: one error as it is, several as a group."""
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            raise ExceptionGroup("several things are wrong", self._found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from swarmrig.api.nodes import LaunchContext, NodePlan
-from swarmrig.errors import HostError, NodeError
+from swarmrig.errors import Findings, HostError, NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.nodes.container.configuration import behind_gate, configuration, container_name
@@ -47,15 +47,21 @@ class ContainerBackend:
 
     async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
         """Ask the engine for the image and the network; look at volumes, ports and the privilege to join the fabric."""
-        options = options_of(spec.options)
-        engine = socket_of(spec.id, options.engine)
-        check_volumes(spec, options)
-        check_ports(spec, options, scenario)
+        options, findings = options_of(spec.options), Findings()
+        engine, version = Path(), ""
+        with findings.kept():
+            check_volumes(spec, options)
+        with findings.kept():
+            check_ports(spec, options, scenario)
         if options.network == FABRIC:
-            check_privilege(spec.id)
-        async with open_engine(engine) as client:
-            version = await _version(client, spec.id, engine)
-            await _check_engine(client, engine, spec.id, options)
+            with findings.kept():
+                check_privilege(spec.id)
+        with findings.kept():
+            engine = socket_of(spec.id, options.engine)
+            async with open_engine(engine) as client:
+                version = await _version(client, spec.id, engine)
+                await _check_engine(client, engine, spec.id, options)
+        findings.raise_any()
         return NodePlan(
             spec=spec,
             command=_equivalent(options),
@@ -123,10 +129,18 @@ async def _version(client: Docker, node: str, engine: Path) -> str:
 
 
 async def _check_engine(client: Docker, engine: Path, node: str, options: ContainerOptions) -> None:
-    if options.image is not None:
-        await find_image(client, engine, node, options.image)
-    elif options.build is not None:
-        check_context(node, options.build)
+    findings = Findings()
+    with findings.kept():
+        if options.image is not None:
+            await find_image(client, engine, node, options.image)
+        elif options.build is not None:
+            check_context(node, options.build)
+    with findings.kept():
+        await _check_network(client, engine, node, options)
+    findings.raise_any()
+
+
+async def _check_network(client: Docker, engine: Path, node: str, options: ContainerOptions) -> None:
     if options.network != FABRIC:
         with asking(node, engine, f"the network {options.network} cannot be used"):
             found = {str(network["Name"]) for network in await client.networks.list()}
