@@ -103,7 +103,7 @@ async def test_a_pause_holds_everything_that_it_started(started: Any, shell: Any
         before = trace.text
         for pid in probe.descendants(node.life.keeper.process.pid):
             stat = probe.stat(pid)
-            assert stat is None or stat.state in "TtZ"
+            assert stat is None or stat.state in "TtZD"  # D: it waits for a child that stands still
         await node.resume()
         await trace.wait_for(lambda: trace.text.count("child") > before.count("child"), "a word of the child", 30)
 

@@ -123,7 +123,8 @@ class Node(Protocol):
     """A booted node. It is made by `NodeBackend.open` and ends when that context ends.
 
     Optional: `ended_ns`, the run time at which it ended, for one that knows that better than when it was noticed.
-    `fail(t_ns, reason)`, for one of which a part lives in the network's process: called when that has failed.
+    `fail(t_ns, reason)`, for one of which a part lives in the network's process: called when that has failed;
+    `failed` is true from then on, and `wait_exited` raises NodeError soon, also when the run is over meanwhile.
     """
 
     spec: NodeSpec
@@ -295,7 +296,8 @@ class NodeBackend(Protocol):
     """A pydantic model of the settings only this backend knows; NodeSpec.options holds its dump."""
 
     async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
-        """Check the node against this host and say what will be run. Raises NodeError or HostError."""
+        """Check the node against this host and say what will be run. Raises NodeError or HostError, or a
+        group of them (see errors.Findings) when several things are wrong."""
         ...
 
     async def prevents_virtual_time(self, spec: NodeSpec) -> str | None:

@@ -23,6 +23,8 @@ class Failure:
     message: str
     unfit: bool = False
     """It did not start, or cannot go on: then a run that fails by it ends at once."""
+    told: bool = False
+    """It has been recorded already that it ended, and that the run goes on without it, if it does."""
 
 
 class Failures:
@@ -44,7 +46,8 @@ class Failures:
             again = f"started again after {format_duration(delay_ns)} ({restarts + 1} of {policy.limit})"
             self._recorder.warning(node, f"{failure.message}\n{again}")
         elif policy.policy is FailurePolicy.IGNORE:
-            self._recorder.warning(node, f"{failure.message}\nthe run goes on without it")
+            if not failure.told:
+                self._recorder.warning(node, f"{failure.message}\nthe run goes on without it")
         else:
             after = f"\nit has been started again {restarts} times before" if restarts else ""
             self._recorder.failure(node, failure.message + after)

@@ -192,21 +192,24 @@ class Fleet:
         async with anyio.create_task_group() as race:
             race.start_soon(wait)
             await stop.wait()
-            race.cancel_scope.cancel()
+            if not getattr(node, "failed", False):  # else it is about to say how
+                race.cancel_scope.cancel()
         if not failures and self._recorder.nodes[plan.spec.id].exit_status is None:
             self._recorder.observe(NodeChange(self._clock.now_ns(), plan.spec.id, NodeState.STOPPED))
         return failures[0] if failures else None
 
-    def _found_unfit(self, node: str, error: NodeError | HostError) -> Failure:
+    def _found_unfit(self, node_id: str, error: NodeError | HostError, node: Node | None = None) -> Failure:
         """A node that did not start, or that cannot go on."""
-        t_ns = self._end_of(node)
-        self._recorder.observe(NodeChange(t_ns, node, NodeState.EXITED, {"status": error.message}))
-        self._no_longer_waited_for(node)
-        return Failure(node, str(error), unfit=True)
+        told = getattr(node, "failed", False)  # by the network's process, which knows better when
+        if not told:
+            data = {"status": error.message}
+            self._recorder.observe(NodeChange(self._end_of(node), node_id, NodeState.EXITED, data))
+        self._no_longer_waited_for(node_id)
+        return Failure(node_id, str(error), unfit=True, told=told)
 
-    def _end_of(self, node: str) -> int:
+    def _end_of(self, node: Node | None) -> int:
         """When it ended: as it says itself, if it knows, or just now."""
-        ended_ns = getattr(self.nodes.get(node), "ended_ns", None)
+        ended_ns = getattr(node, "ended_ns", None)
         return self._clock.now_ns() if ended_ns is None else int(ended_ns)
 
     async def _failure_of(self, plan: NodePlan, node: Node) -> Failure | None:
@@ -214,10 +217,10 @@ class Fleet:
         try:
             status = await node.wait_exited()
         except (NodeError, HostError) as error:
-            return self._found_unfit(plan.spec.id, error)
+            return self._found_unfit(plan.spec.id, error, node)
         words = node.last_words()
         data = {"status": str(status), "code": status.code, "signal": status.signal, "stderr": words}
-        t_ns = self._end_of(plan.spec.id)
+        t_ns = self._end_of(node)
         self._recorder.observe(NodeChange(t_ns, plan.spec.id, NodeState.EXITED, data))
         wanted = plan.spec.id in self._may_be_killed and status.signal == signal.SIGKILL
         if plan.spec.id in self._may_exit or wanted or status.code in plan.may_end_with:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from swarmrig.api import Node
@@ -73,16 +73,25 @@ class HostedNodes:
         if name not in self._recorder.nodes:
             self._recorder.failure(name, message)
             return
+        tell = getattr(self._running.get(name), "fail", None)
+        if tell is not None:
+            self._failure_with_program(name, t_ns, trace, tell)
+            return
         with (self._directory.node(name) / "stderr.log").open("a", encoding="utf-8") as log:
             log.write(f"at {t_ns} ns of run time:\n{trace}\n")
-        tell = getattr(self._running.get(name), "fail", None)
-        if tell is not None:  # it has more to it than the model, and is told of as a whole
-            tell(t_ns, last.partition(": ")[2] or last)
-            return
         self._recorder.observe(NodeChange(t_ns, name, NodeState.EXITED, {"status": last, "stderr": trace}))
         if restart_ns is not None:
-            self._recorder.warning(name, f"{message}\nstarted again after {format_duration(restart_ns - t_ns)}")
+            self._recorder.warning(name, f"{message}\nstarted again after {format_duration(restart_ns - t_ns)}", t_ns)
         elif self._policies[name] is FailurePolicy.IGNORE:
-            self._recorder.warning(name, f"{message}\nthe run goes on without it")
+            self._recorder.warning(name, f"{message}\nthe run goes on without it", t_ns)
         else:
             self._recorder.failure(name, message)
+
+    def _failure_with_program(self, name: str, t_ns: int, trace: str, tell: Callable[[int, str], None]) -> None:
+        """It has more to it than a model, and the fleet sees to that. What is said here and now has its exact time."""
+        kind, _, reason = trace.strip().splitlines()[-1].partition(": ")
+        reason = reason if kind.endswith("LineError") else trace  # of a mistake of ours, all is said
+        self._recorder.observe(NodeChange(t_ns, name, NodeState.EXITED, {"status": reason}))
+        if self._policies[name] is FailurePolicy.IGNORE:
+            self._recorder.warning(name, f"node {name}: {reason}\nthe run goes on without it", t_ns)
+        tell(t_ns, reason)

@@ -87,9 +87,9 @@ class Recorder:
         self._log.add(event)
         self._observer.on_event(event)
 
-    def warning(self, source: str, message: str) -> None:
+    def warning(self, source: str, message: str, t_ns: int | None = None) -> None:
         self.warnings.append(f"{source}: {message}")
-        self.event(source, "warning", {"message": message})
+        self.event(source, "warning", {"message": message}, t_ns)
 
     def failure(self, source: str, message: str) -> None:
         self.failures.append(message)

@@ -17,7 +17,7 @@ from swarmrig.errors import HostError, NodeError
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.nodes.line.options import LineOptions, Transport, options_of
-from swarmrig.nodes.line.protocol import LINE_LIMIT, shortened
+from swarmrig.nodes.line.protocol import CLOSED, LINE_LIMIT, shortened
 from swarmrig.nodes.programs import find_program
 from swarmrig.nodes.settings import addresses_of, place_variables
 from swarmrig.proc import Process, StopLadder, wait_until_ready
@@ -45,6 +45,10 @@ class LineNode:
         self.ended_ns, self._reason = t_ns, reason
         self._found_unfit.set()
 
+    @property
+    def failed(self) -> bool:
+        return self._found_unfit.is_set()
+
     async def wait_exited(self) -> ExitStatus:
         """NodeError when the network's process has given it up; how its program ended, when nothing else is known."""
         ended = asyncio.ensure_future(self._process.wait())
@@ -54,7 +58,8 @@ class LineNode:
             await asyncio.wait([told], timeout=TOLD_S)
             if not told.done():
                 return ended.result()
-            await asyncio.wait([ended], timeout=0.25)
+            if CLOSED in self._reason:  # then it is about to end
+                await asyncio.wait([ended], timeout=TOLD_S)
             exit_status = f"; its program has ended ({ended.result()})" if ended.done() else ""
         finally:
             for future in (ended, told):
@@ -183,5 +188,5 @@ async def _shake_hands(node: str, line: socket.socket, told: Mapping[str, Any]) 
     except OSError:
         pass  # it has closed its end
     if answer not in (b"READY\n", b"READY\r\n"):
-        said = f"it said {shortened(answer.decode('utf-8', 'replace'))}" if answer else "it closed its end"
+        said = f"it said {shortened(answer.decode('utf-8', 'replace'))}" if answer else CLOSED
         raise NodeError(node, f"expected READY in answer to INIT, {said} (line 1 of what it said)")

@@ -7,6 +7,7 @@ one before, and lives through all of it; what it does enters the network at the 
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Mapping
 from functools import partial
@@ -68,14 +69,20 @@ class LineModel(Model):
 
     def _step(self) -> None:
         self._timer = None
-        if self._channel is None:
-            return
+        if self._channel is not None:
+            try:
+                self._advance(self._channel)
+            except BaseException:  # it has failed, and the program sees that nobody is there any more
+                self._channel.close()
+                raise
+
+    def _advance(self, channel: LineChannel) -> None:
         now_us = self.now_ns // _NS_PER_US
         horizon_us = now_us if self._declares else now_us + self._step_us
         inbox, self._inbox = self._inbox, []
         self.count("advances")
         self.count("received", len(inbox))
-        done = self._channel.advance(horizon_us, [message.to_json() for message in inbox])
+        done = channel.advance(horizon_us, [message.to_json() for message in inbox])
         for event in sorted((self._checked(event, now_us, horizon_us) for event in done.events), key=_time):
             self.call_at(event.time_us * _NS_PER_US, partial(self._happen, event))
         self._lived_us, self._declares = horizon_us, done.next_us is not None
@@ -99,12 +106,14 @@ class LineModel(Model):
             raise self._wrong(event, "`type` is a text")
         if type(time_us) is not int or not now_us <= time_us <= horizon_us:
             raise self._wrong(event, f"`time_us` is a whole number from {now_us} to {horizon_us}")
-        if type(size) is not int or size < 0:
-            raise self._wrong(event, "`size_bytes` is a whole number, from 0")
+        if type(size) is not int or not 0 <= size <= MAX_DATAGRAM_BYTES:
+            raise self._wrong(event, f"`size_bytes` is a whole number from 0 to {MAX_DATAGRAM_BYTES}")
         if event.get("src", self.name) != self.name:
             raise self._wrong(event, f"`src` is {self.name}")
         if kind == LOG and not dst:
             return Message(kind, time_us, self.name, "", str(payload).replace("\n", " "))
+        if not isinstance(dst, str) or not dst:
+            raise self._wrong(event, "`dst` is a node")
         return self._addressed(event, Message(kind, time_us, self.name, dst, payload, size))
 
     def _addressed(self, event: Mapping[str, Any], message: Message) -> Message:
@@ -121,7 +130,7 @@ class LineModel(Model):
 
     def _wrong(self, event: Mapping[str, Any], what: str) -> LineError:
         assert self._channel is not None
-        return self._channel.wrong(f"the event {shortened(str(dict(event)))}: {what}")
+        return self._channel.wrong(f"the event {shortened(json.dumps(event))}: {what}")
 
 
 def _time(event: Message) -> int:

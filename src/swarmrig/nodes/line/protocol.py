@@ -22,6 +22,7 @@ LINE_LIMIT = 16 << 20
 """Bytes of a line."""
 NEVER_US = 1 << 62
 SHUTDOWN = b"SHUTDOWN\n"
+CLOSED = "it closed its end"
 _CHUNK = 1 << 16
 _SHOWN = 120
 
@@ -83,7 +84,7 @@ class LineChannel:
         except TimeoutError:
             raise LineError(f"it does not read {self._asked}, {self._deadline_s:g} s long") from None
         except OSError:
-            raise LineError(f"it had closed its end before {self._asked}") from None
+            raise LineError(f"{CLOSED} before {self._asked}") from None
         self._end = end
 
     def _hear(self) -> str:
@@ -111,7 +112,7 @@ class LineChannel:
         except OSError:
             chunk = b""
         if not chunk:
-            raise LineError(f"it closed its end instead of answering {self._asked}")
+            raise LineError(f"{CLOSED} instead of answering {self._asked}")
         return chunk
 
     def _next(self, said: str, time_us: int) -> int | None:
@@ -137,4 +138,5 @@ class LineChannel:
 
 
 def shortened(text: str) -> str:
+    """As it can be shown in a message."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
