@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+import anyio
+
 from swarmrig.model.verdict import Judgement
 from swarmrig.runtime.events import Event
+
+PATIENCE_S = 1.0
+"""What takes longer is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,30 @@ class Observer(Protocol):
     def on_event(self, event: Event) -> None: ...
 
     def progress(self, snapshot: Snapshot) -> None: ...
+
+
+@asynccontextmanager
+async def telling(observer: Observer, source: str, doing: str) -> AsyncIterator[None]:
+    """Tell an observer what is being done before run time begins, if that takes longer than a second; then again and
+    again, at growing distances. Such an event is in no log: it is of no run yet."""
+
+    async def tell() -> None:
+        waited_s, next_s = 0.0, PATIENCE_S
+        while True:
+            await anyio.sleep(next_s - waited_s)
+            waited_s, next_s = next_s, 2 * next_s
+            observer.on_event(Event(0, source, "preparing", {"doing": doing, "waited_s": waited_s}))
+
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tell)
+        try:
+            yield
+        except Exception as error:  # comes out as it is, and not as one of a group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class Unobserved:

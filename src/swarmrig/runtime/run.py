@@ -27,7 +27,7 @@ from swarmrig.runtime.fleet import launched
 from swarmrig.runtime.hosted import HostedNodes
 from swarmrig.runtime.judge import Judge
 from swarmrig.runtime.live import Leader, LiveRun
-from swarmrig.runtime.observer import Observer, Unobserved
+from swarmrig.runtime.observer import Observer, Unobserved, telling
 from swarmrig.runtime.pace import PaceWatch
 from swarmrig.runtime.paced_clock import PacedClock
 from swarmrig.runtime.plan import RunPlan
@@ -130,7 +130,8 @@ class _Conductor:
 
         async def build() -> None:
             try:
-                await build_firmware(self._plan.scenario, spawner, skip=self._options.skip_build)
+                async with telling(self._options.observer, "rig", "building firmware"):
+                    await build_firmware(self._plan.scenario, spawner, skip=self._options.skip_build)
                 await self._prepare_nodes()
             except (HostError, NodeError) as error:
                 errors.append(error)
@@ -148,7 +149,8 @@ class _Conductor:
         for node in self._plan.nodes:
             prepare = getattr(self._plan.backends[node.spec.kind], "prepare", None)
             if prepare is not None:
-                await prepare(node, self._directory.node(node.spec.id))
+                async with telling(self._options.observer, node.spec.id, "being prepared"):
+                    await prepare(node, self._directory.node(node.spec.id))
 
     async def _live(self, recorder: Recorder, judge: Judge, clock: Clock, log: EventLog, spawner: Spawner) -> Schedule:
         plan, net = self._plan, self._directory.net

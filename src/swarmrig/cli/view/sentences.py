@@ -59,6 +59,7 @@ def _stopping(data: Mapping[str, Any]) -> str:
 
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "preparing": lambda data: f"{data.get('doing')}, {data.get('waited_s', 0):.0f} s so far",
     "run.started": lambda data: f"started: {data.get('name')}",
     "node.started": _started,
     "node.booted": _booted,
