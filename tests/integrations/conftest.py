@@ -79,3 +79,17 @@ class Inner:
 @pytest.fixture
 def inner(tmp_path) -> Inner:
     return Inner(tmp_path / "inner")
+
+
+@pytest.fixture(scope="module")
+def grpc_of_this_process():
+    """What gRPC has once in a process, threads and descriptors, is no test's own."""
+    import grpc.aio
+    from jumpstarter.common.utils import serve
+    from jumpstarter_driver_power.driver import MockPower
+
+    grpc.aio.init_grpc_aio()
+    with serve(MockPower()) as power:
+        power.on()
+        yield
+    grpc.aio.shutdown_grpc_aio()

@@ -8,15 +8,12 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import grpc
-import grpc.aio
 import pytest
 from click.testing import CliRunner
 from jumpstarter.client.core import DriverError, DriverMethodNotImplemented
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.utils import env, serve
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1DriverInstance
-from jumpstarter_driver_power.driver import MockPower
 
 import swarmrig
 from swarmrig.integrations.jumpstarter import drivers
@@ -26,14 +23,7 @@ WAIT_S = 90
 FIRMWARE = Path(swarmrig.__file__).parent / "nodes/qemu/firmware"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def grpc_of_this_process():
-    """What gRPC has once in a process, threads and descriptors, is no test's own."""
-    grpc.aio.init_grpc_aio()
-    with serve(MockPower()) as power:
-        power.on()
-        yield
-    grpc.aio.shutdown_grpc_aio()
+pytestmark = pytest.mark.usefixtures("grpc_of_this_process")
 
 
 @contextmanager
