@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
@@ -21,13 +21,20 @@ _NEVER = r"(?!)"
 class Guest:
     """From power or reset to the next one."""
 
-    def __init__(self, node: str, options: VmOptions, write: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        node: str,
+        options: VmOptions,
+        variables: Mapping[str, str],
+        write: Callable[[bytes], Awaitable[None]],
+    ) -> None:
         self.transcript = Transcript()
         self.shell = Shell(node, self.transcript, write)
         self.ready = anyio.Event()
         """Set when login, boot commands and the pattern for readiness are through."""
         self._node = node
         self._options = options
+        self._variables = variables
         self._waits_for = ""
 
     @asynccontextmanager
@@ -57,7 +64,7 @@ class Guest:
         options = self._options
         if options.login is not None:
             self._waits_for = "login on its console"
-            await self.shell.log_in(options.login)
+            await self.shell.log_in(options.login, self._variables)
         for command in options.boot_commands:
             self._waits_for = f"the boot command {command!r}"
             result = await self.shell.run(command)

@@ -16,6 +16,7 @@ from swarmrig.api.nodes import CommandResult, ExitStatus, LaunchContext, NodePla
 from swarmrig.errors import NodeError
 from swarmrig.nodes.emulator.node import RealTimeNode, WithMemory, WithNmi, WithPower
 from swarmrig.nodes.emulator.process import Emulator, running
+from swarmrig.nodes.settings import place_variables
 from swarmrig.nodes.vm.command import fill_in
 from swarmrig.nodes.vm.guest import Guest
 from swarmrig.nodes.vm.setup import Setup
@@ -121,7 +122,7 @@ class VmNode(WithPower, WithMemory, WithNmi, RealTimeNode):
 
     def _new_guest(self) -> None:
         self._heard = 0
-        self._guest = Guest(self.spec.id, self._setup.options, self.write_console)
+        self._guest = Guest(self.spec.id, self._setup.options, place_variables(self._context), self.write_console)
 
     async def _watch_guest(self) -> None:
         self._watch = AsyncExitStack()

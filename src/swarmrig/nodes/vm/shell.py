@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 
 import anyio
@@ -44,15 +44,15 @@ class Shell:
         self._write = write
         self._turn = anyio.Lock()
 
-    async def log_in(self, login: Login) -> None:
-        """Return when the shell answers. Waits for ever; NodeError when the login is refused."""
+    async def log_in(self, login: Login, variables: Mapping[str, str]) -> None:
+        """Return when the shell answers and has the variables. Waits for ever; NodeError when the login is refused."""
         prompt = re.compile(login.prompt)
         if login.user is not None:
             await self._pass_login(login, login.user, prompt)
         while True:
             await self._transcript.until(lambda: prompt.search(self._transcript.open_line))
             with anyio.move_on_after(HANDSHAKE_S):  # what looked like a prompt need not have been one
-                await self.run("true")
+                await self._round_trip("export " + " ".join(f"{name}={value}" for name, value in variables.items()))
                 return
 
     async def run(self, command: str) -> CommandResult:
