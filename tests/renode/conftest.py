@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "qemu"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_renode import wrapper
+from node_bench import ELF
 from recordings import VERSIONS
 
 from swarmrig.model.scenario import FirmwareSpec, NodeSpec
 from swarmrig.nodes.renode.options import RenodeOptions
-
-ELF = b"\x7fELF\x01\x01\x01" + b"\0" * 9 + b"\x02\0" + b"\xf3\0" + b"\0" * 32
 
 
 @pytest.fixture(params=VERSIONS)

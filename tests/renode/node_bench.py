@@ -6,6 +6,8 @@ from swarmrig.nodes.renode.backend import RenodeBackend
 from swarmrig.testing.workbench import open_workbench
 
 DEADLINE_S = 60.0
+ELF = b"\x7fELF\x01\x01\x01" + b"\0" * 9 + b"\x02\0" + b"\xf3\0" + b"\0" * 32
+"""A header that says RISC-V."""
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import sys
 
 import anyio
 import pytest
-from node_bench import DEADLINE_S, bench_of, booted, leftovers
+from node_bench import DEADLINE_S, ELF, bench_of, booted, leftovers
 
 from swarmrig.errors import NodeError
 from swarmrig.nodes.renode.door import FD, behind_door
@@ -17,7 +17,6 @@ from swarmrig.nodes.renode.errors import CommandError
 from swarmrig.nodes.renode.serial import bytes_of, frames_of
 
 pytestmark = pytest.mark.anyio
-ELF = b"\x7fELF\x01\x01\x01" + b"\0" * 9 + b"\x02\0" + b"\xf3\0" + b"\0" * 32
 
 
 async def test_the_machine_is_made_in_the_order_of_the_manual(renode, commands, tmp_path, firmware):

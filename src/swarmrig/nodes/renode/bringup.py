@@ -53,25 +53,33 @@ class Step:
     """The scenario's own words."""
     hint: str | None = None
     deadline_s: float = 30.0
+    answer: str | None = None
+    """The only one that is good."""
 
 
 def steps(setup: Setup, paths: Paths, *, virtual: bool, seed: int) -> list[Step]:
     """From an empty emulation to a machine that only has to be started. NodeError for what cannot be said."""
     try:
-        return [*_machine(setup), *_lines(setup, paths, virtual=virtual), *_timing(virtual, seed), *_firmware(setup)]
+        return [
+            *_machine(setup, virtual=virtual),
+            *_lines(setup, paths, virtual=virtual),
+            *_timing(virtual, seed),
+            *_firmware(setup),
+        ]
     except ValueError as error:
         raise NodeError(setup.spec.id, str(error)) from None
 
 
 async def bring_up(monitor: Monitor, setup: Setup, todo: list[Step]) -> None:
     """Perform the steps. NodeError with Renode's words and what to do at the first that it refuses."""
+    node = setup.spec.id
     for step in todo:
         try:
-            await monitor.execute(step.command, foreign=step.foreign, deadline_s=step.deadline_s)
+            answer = await monitor.execute(step.command, foreign=step.foreign, deadline_s=step.deadline_s)
         except CommandError as error:
-            raise NodeError(
-                setup.spec.id, f"Renode refuses {step.command!r}:\n{error.answer}", hint=step.hint
-            ) from None
+            raise NodeError(node, f"Renode refuses {step.command!r}:\n{error.answer}", hint=step.hint) from None
+        if step.answer not in (None, answer):
+            raise NodeError(node, f"{step.command}: {answer}, and not {step.answer}", hint=step.hint)
 
 
 def reset_macro(load: Load, file: Path | None = None) -> str:
@@ -79,10 +87,15 @@ def reset_macro(load: Load, file: Path | None = None) -> str:
     return f'macro reset "{load.words(file)}"'
 
 
-def _machine(setup: Setup) -> Iterator[Step]:
+def _machine(setup: Setup, *, virtual: bool) -> Iterator[Step]:
     if setup.options.script is not None:
         hint = "machine_name: must be the name that the script gives its machine"
         yield Step(f"include {wording.path(setup.options.script)}", True, hint, LOAD_S)
+        if virtual:
+            hint = "virtual time has not begun: leave `start` out of the script"
+            yield Step("emulation IsStarted", hint=hint, answer="False")
+        else:
+            yield Step("pause")  # scripts start the machine, and it is not complete yet
     elif setup.platform is not None:
         yield Step(f'mach create "{setup.options.machine_name}"')
         hint = "see the platform description: the file and line are in Renode's words"

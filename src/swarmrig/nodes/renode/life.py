@@ -64,7 +64,7 @@ async def running(setup: Setup, context: LaunchContext, *, virtual: bool) -> Asy
         try:
             await bring_up(renode.monitor, setup, todo)
         except NodeError as error:
-            raise await _explained(renode, setup, error) from error
+            raise await explained(renode, setup, error) from error
         yield renode
 
 
@@ -155,7 +155,7 @@ def _watched_stdout(node: str, context: LaunchContext, log: LogWatch) -> Iterato
         yield theirs
 
 
-async def _explained(renode: Renode, setup: Setup, error: NodeError) -> NodeError:
+async def explained(renode: Renode, setup: Setup, error: NodeError) -> NodeError:
     """When Renode has ended, that is the better explanation, in its own words."""
     with anyio.move_on_after(DYING_S):
         await renode.process.wait()

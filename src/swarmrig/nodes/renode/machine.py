@@ -16,7 +16,7 @@ from swarmrig.nodes.console import Console, open_console
 from swarmrig.nodes.renode import bringup
 from swarmrig.nodes.renode.cable import ethernet_cable, serial_cable, unplugged
 from swarmrig.nodes.renode.chores import going_on
-from swarmrig.nodes.renode.life import LOG, Renode, running
+from swarmrig.nodes.renode.life import LOG, Renode, explained, running
 from swarmrig.nodes.renode.lines import joined
 from swarmrig.nodes.renode.setup import Load, Setup
 from swarmrig.nodes.renode.stepping import Stepping, Uart
@@ -138,7 +138,10 @@ async def in_real_time(setup: Setup, context: LaunchContext, port: socket.socket
             )
         )
         await stack.enter_async_context(_plugged_in(setup, context, renode, port))
-        await machine.begin()
+        try:
+            await machine.begin()
+        except NodeError as error:
+            raise await explained(renode, setup, error) from error
         yield machine
 
 
@@ -149,7 +152,6 @@ async def in_virtual_time(setup: Setup, context: LaunchContext, port: socket.soc
     async with AsyncExitStack() as stack:
         stack.enter_context(port)
         renode = await stack.enter_async_context(running(setup, context, virtual=True))
-        await _refuse_started(node, renode)
         machine = _machine(setup, context, renode)
         console = Uart(setup.uart, renode.paths.console, options.step)
         serial = Uart(options.serial, renode.paths.serial, options.step) if options.serial is not None else None
@@ -161,13 +163,6 @@ async def in_virtual_time(setup: Setup, context: LaunchContext, port: socket.soc
 def _machine(setup: Setup, context: LaunchContext, renode: Renode) -> Machine:
     empty = setup.load is None and setup.options.script is None
     return Machine(setup.spec.id, renode, str(context.directory / LOG), empty=empty)
-
-
-async def _refuse_started(node: str, renode: Renode) -> None:
-    if await renode.monitor.execute("emulation IsStarted") == "True":
-        raise NodeError(
-            node, "the script starts the emulation, before virtual time does", hint="leave `start` out of the script"
-        )
 
 
 @asynccontextmanager

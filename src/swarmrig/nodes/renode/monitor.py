@@ -36,12 +36,13 @@ class Monitor:
         self._transcript = Transcript()
         self._turn = anyio.Lock()
         self._unusable: str | None = None
-        self._lost = False
+        self._lost: str | None = None
+        """Why there is no connection any more; that is for ever."""
 
     @property
     def unusable(self) -> str | None:
         """Why no further command can be given; None while it can."""
-        return self._unusable
+        return self._lost or self._unusable
 
     async def execute(self, command: str, *, deadline_s: float = ANSWER_S, foreign: bool = False) -> str:
         """Give one command; returns what it printed, cleaned of line ends.
@@ -52,7 +53,7 @@ class Monitor:
         """
         checked_command(command)
         async with self._turn:
-            if self._unusable is not None:
+            if self.unusable is not None:
                 raise self._refusal()
             self._expect_machine(command)
             self._unusable = "an earlier command was interrupted"  # until its answer is here: cancelled, for instance
@@ -67,7 +68,7 @@ class Monitor:
         """Ask Renode to end; returns at once when it cannot be asked, and in any case at the deadline."""
         with anyio.move_on_after(deadline_s):
             async with self._turn:
-                if self._unusable is None:
+                if self.unusable is None:
                     self._unusable = "it was told to quit"
                     try:
                         await self._send("quit\n")
@@ -78,8 +79,8 @@ class Monitor:
 
     def break_off(self, reason: str) -> None:
         """There will be no answers any more: whoever waits for one is told at once, and why."""
-        if not self._lost:
-            self._unusable, self._lost = reason, True
+        if self._lost is None:
+            self._lost = reason
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -135,8 +136,8 @@ class Monitor:
             data = await asyncio.get_running_loop().sock_recv(self._socket, CHUNK)
         except OSError:
             data = b""
-        if not data and not self._lost:
-            self._unusable, self._lost = "its connection is closed", True
+        if not data:
+            self._lost = self._lost or "its connection is closed"
         return data
 
     async def _send(self, text: str) -> None:
@@ -146,13 +147,12 @@ class Monitor:
         try:
             await asyncio.get_running_loop().sock_sendall(self._socket, data)
         except OSError:
-            if not self._lost:
-                self._unusable, self._lost = "its connection is closed", True
+            self._lost = self._lost or "its connection is closed"
             raise self._refusal() from None
 
     def _refusal(self) -> MonitorError:
         kind = MonitorLostError if self._lost else MonitorError
-        return kind(self.node, f"its monitor cannot be used: {self._unusable}")
+        return kind(self.node, f"its monitor cannot be used: {self.unusable}")
 
     def _expect_machine(self, command: str) -> None:
         """A command that makes or selects a machine changes the prompt."""
