@@ -19,6 +19,7 @@ from swarmrig.errors import HostError
 from swarmrig.nodes.emulator import kvm
 from swarmrig.nodes.qemu.machines import MACHINES, Machine, Storage
 from swarmrig.nodes.qemu.setup import DEBIAN_PACKAGES
+from swarmrig.nodes.renode import program as renode_program
 from swarmrig.proc import Completed, RunScope, Spawner, open_spawner
 from swarmrig.timebase.plugin import probe as probe_lockstep
 
@@ -88,6 +89,7 @@ def _probes(spawner: Spawner, scratch: Path) -> dict[str, Callable[[], Awaitable
         "tap": partial(anyio.to_thread.run_sync, _tap),
         "user namespaces": partial(_user_namespaces, spawner),
         "docker": _docker,
+        "renode": partial(_renode, spawner),
         "tshark": partial(_program, spawner, "tshark", "apt install tshark"),
         **{
             compiler: partial(_program, spawner, compiler, f"apt install {package}")
@@ -209,6 +211,15 @@ async def _user_namespaces(spawner: Spawner) -> Probe:
     if completed.ok:
         return Probe(name, True, "a user and a network namespace were made")
     return Probe(name, False, _first_line(completed.stderr) or str(completed.exit), hint)
+
+
+async def _renode(spawner: Spawner) -> Probe:
+    try:
+        program = renode_program.find_program()
+        version = await renode_program.version_of(spawner, program, deadline_s=DEADLINE_S)
+    except HostError as error:
+        return Probe("renode", False, error.message, f"optional: {error.hint}")
+    return Probe("renode", True, f"{program.path} ({program.kind}), version {_dotted(version)}")
 
 
 async def _docker() -> Probe:

@@ -76,9 +76,9 @@ def _program(path: Path) -> Program:
     return Program(path, (str(path),), kind)
 
 
-async def version_of(spawner: Spawner, program: Program) -> tuple[int, ...]:
+async def version_of(spawner: Spawner, program: Program, *, deadline_s: float = DEADLINE_S) -> tuple[int, ...]:
     """What it says of itself. HostError when it says nothing, or is too old."""
-    completed = await spawner.run([*program.command, "--version"], deadline_s=DEADLINE_S, name="renode")
+    completed = await spawner.run([*program.command, "--version"], deadline_s=deadline_s, name="renode")
     text = (completed.stdout + completed.stderr).decode("utf-8", "replace")
     found = _VERSION.search(text)
     if found is None:
