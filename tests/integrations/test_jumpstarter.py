@@ -276,11 +276,10 @@ def _ready():
     return ExporterStatus.LEASE_READY
 
 
-@pytest.mark.slow
 def test_starts_again_and_again_beside_grpc(of_node):
     """Its handlers of fork(2) kill children that are forked in the middle of its threads."""
     with served(of_node()) as target:
-        for _ in range(8):
+        for _ in range(4):
             target.power.on()
             target.swarm.wait_booted(WAIT_S)
             assert target.swarm.verdict()["verdict"] == "PASS"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -85,35 +86,35 @@ def test_scenario_files_are_tests(inner, pair):
     )
     inner.path.joinpath("wrong.swarmrig.yml").write_text("swarmrig: 1\nnodes: {}\n")
 
-    assert inner.run().exit_code == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert inner.run(str(good), "--swarmrig-seed", "9").outcomes == {"passed": 1}
-    result = inner.run("--swarmrig", "--swarmrig-output=out")
+    named = ("good.swarmrig.yml", "bad.swarmrig.yml", "wrong.swarmrig.yml")
+    result = inner.run("--swarmrig-output=out", "--swarmrig-seed=9", *named)
 
     assert result.outcomes == {"passed": 1, "failed": 2}, result.text
     text = result.text
     assert "FAIL  console: s1: 0 lines match" in text
     assert "wrong.swarmrig.yml:2:" in text
     assert "Traceback" not in text
-    assert len(list(inner.path.glob("out/*/results.json"))) == 2
+    assert {json.loads(path.read_text())["run"]["seed"] for path in inner.path.glob("out/*/results.json")} == {9}
+    collected = inner.run("--swarmrig", "--collect-only", "-q").text
+    assert all(f"{name}::scenario" in collected for name in named)
 
 
-def test_a_test_without_a_scenario_says_what_to_write(inner):
-    inner.tests("def test_it(swarm): ...")
-    result = inner.run()
-    assert result.outcomes == {"error": 1}, result.text
-    assert '@pytest.mark.swarm("two-rooms.swarmrig.yml")' in result.text
-
-
-def test_the_plugin_costs_nothing_where_it_is_not_used(inner):
+def test_without_a_marker_it_costs_nothing_and_says_what_to_write(inner):
     inner.tests(
         """
         import sys
 
-        def test_it():
+        def test_cost():
             assert not [name for name in sys.modules if name.startswith(("swarmrig.runtime", "swarmrig.scenario"))]
+
+        def test_it(swarm): ...
         """
     )
-    assert inner.run().outcomes == {"passed": 1}
+    result = inner.run()
+    assert result.outcomes == {"passed": 1, "error": 1}, (
+        result.text
+    )  # and pair.swarmrig.yml, which is there, is no test
+    assert '@pytest.mark.swarm("two-rooms.swarmrig.yml")' in result.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmrig.integrations.session import transcript as module
@@ -65,6 +65,7 @@ def test_a_long_text_is_not_searched_again_and_again(log, monkeypatch):
     assert found is not None and found.end == 4014
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     chunks=st.lists(st.binary(max_size=12) | st.sampled_from([b"mark", b"ma", b"rk", "é".encode(), b"\n"]), max_size=12)
 )
