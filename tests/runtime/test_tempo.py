@@ -5,16 +5,7 @@ import pytest
 
 from swarmrig.errors import HostError
 from swarmrig.model.network import Impairment
-from swarmrig.model.scenario import (
-    FailurePolicy,
-    LinkSpec,
-    NetworkMode,
-    NetworkSpec,
-    NodeSpec,
-    OnFailure,
-    Scenario,
-    TimeMode,
-)
+from swarmrig.model.scenario import LinkSpec, NetworkMode, NetworkSpec, NodeSpec, Scenario, TimeMode
 from swarmrig.runtime.tempo import settle_time
 
 SCENARIO = Scenario("s", 10**9, 0, TimeMode.AUTO, NetworkSpec(), (NodeSpec("a", 0), NodeSpec("b", 1, kind="odd")))
@@ -73,16 +64,3 @@ def test_the_network_that_prevents_it_is_named(network, reason):
     scenario, reasons = settle(replace(SCENARIO, network=network))
     assert scenario.time is TimeMode.REAL
     assert reason in reasons[0]
-
-
-class Exact(Able):
-    restarts_exactly = True
-
-
-@pytest.mark.parametrize(("other", "time"), [(Able, TimeMode.REAL), (Exact, TimeMode.VIRTUAL)])
-def test_a_node_that_may_be_started_again_at_any_time_prevents_it(other, time):
-    policy = OnFailure(FailurePolicy.RESTART)
-    nodes = (SCENARIO.nodes[0], replace(SCENARIO.nodes[1], on_failure=policy))
-    scenario, reasons = settle(replace(SCENARIO, nodes=nodes), other)
-    assert scenario.time is time
-    assert all("node b: when it is started again" in reason for reason in reasons)

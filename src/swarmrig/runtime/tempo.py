@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -38,7 +38,8 @@ async def settle_time(scenario: Scenario, backends: Mapping[str, Any]) -> Tempo:
         return Tempo(scenario, ("the scenario asks for real time",))
     of_network = _of_network(scenario)
     outside = {node.id: reason for node in scenario.nodes if (reason := await _why_outside(node, backends))}
-    reasons = [*of_network, *_of_host(scenario), *_of_nodes(scenario, outside, backends)]
+    of_nodes = [f"node {node}: {reason}" for node, reason in outside.items()]
+    reasons = [*of_network, *_of_host(scenario), *of_nodes]
     if scenario.time is TimeMode.PACED:
         _refuse(TimeMode.PACED, of_network)
         return Tempo(scenario, tuple(reasons) or ("the scenario asks for paced time",), frozenset(outside))
@@ -84,17 +85,13 @@ def _of_host(scenario: Scenario) -> list[str]:
 
 async def _why_outside(node: NodeSpec, backends: Mapping[str, Any]) -> str | None:
     """Why a node lives by this machine's clock in any case; None when it need not."""
-    ask = getattr(backends[node.kind], "prevents_virtual_time", None)
-    return await ask(node) if ask else f"nodes of kind {node.kind} do not say that they can"
-
-
-def _of_nodes(scenario: Scenario, outside: Mapping[str, str], backends: Mapping[str, Any]) -> Iterator[str]:
-    for node in scenario.nodes:
-        exactly = getattr(backends[node.kind], "restarts_exactly", False)
-        if node.id in outside:
-            yield f"node {node.id}: {outside[node.id]}"
-        elif node.on_failure.policy is FailurePolicy.RESTART and not exactly:
-            yield f"node {node.id}: when it is started again after a failure, depends on this machine's clock"
+    backend = backends[node.kind]
+    ask = getattr(backend, "prevents_virtual_time", None)
+    reason = await ask(node) if ask else f"nodes of kind {node.kind} do not say that they can"
+    if reason is None and node.on_failure.policy is FailurePolicy.RESTART:
+        exactly = getattr(backend, "restarts_exactly", False)
+        reason = None if exactly else "when it is started again after a failure, depends on this machine's clock"
+    return reason
 
 
 def _instant(impairment: Impairment) -> bool:
