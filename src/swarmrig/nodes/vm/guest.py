@@ -41,14 +41,14 @@ class Guest:
     async def watched(self, trouble: asyncio.Future[None]) -> AsyncIterator[None]:
         """Boot, and see whether it panics; what goes wrong becomes the result of `trouble`."""
 
-        async def told(work: Awaitable[None]) -> None:
+        async def told(work: Callable[[], Awaitable[None]]) -> None:
             try:
-                await work
+                await work()
             except NodeError as error:
                 if not trouble.done():
                     trouble.set_exception(error)
 
-        async with background(told(self._boot())), background(told(self._panic())):
+        async with background(told(self._boot)), background(told(self._panic)):
             yield
 
     async def _boot(self) -> None:

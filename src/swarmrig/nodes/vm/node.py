@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +16,12 @@ import anyio
 from swarmrig.api.nodes import CommandResult, ExitStatus, LaunchContext, NodePlan
 from swarmrig.errors import NodeError
 from swarmrig.nodes.emulator.node import RealTimeNode, WithMemory, WithNmi, WithPower
-from swarmrig.nodes.emulator.process import Emulator, running
+from swarmrig.nodes.emulator.process import START_DEADLINE_S, Emulator, running
 from swarmrig.nodes.settings import place_variables
 from swarmrig.nodes.vm.command import fill_in
 from swarmrig.nodes.vm.guest import Guest
 from swarmrig.nodes.vm.setup import Setup
+from swarmrig.proc import wait_until_ready
 
 T = TypeVar("T")
 
@@ -49,6 +51,9 @@ class VmNode(WithPower, WithMemory, WithNmi, RealTimeNode):
         limit = SPARE_BYTES + (self._setup.disk.bytes if self._setup.disk else 0)
         self._new_guest()
         async with running(command, context, port_fd, file_size_limit=limit) as emulator:
+            # The greeting comes before disks and devices are there; an answer comes after that.
+            status = partial(emulator.monitor.execute, "query-status")
+            await wait_until_ready(emulator.process, status, deadline_s=START_DEADLINE_S, what="started")
             await self._watch_guest()
             try:
                 yield emulator
