@@ -162,6 +162,10 @@ def test_what_cannot_be_is_said_in_the_words_of_the_rig(of_swarm):
         target.power.on()
         with pytest.raises(DriverError, match="did you mean 'cut'"):
             target.swarm.inject("cutt", between=["coord", "s1"])
+        with pytest.raises(DriverError, match="no client may choose"):
+            target.swarm.inject("replay", file="/etc/passwd", link="coord--s1")
+        with pytest.raises(DriverError, match="no node is called"):
+            target.swarm.inject("cut", between=["coord", "s1; reboot"])
         with pytest.raises(DriverError, match="no fault 'x'"):
             target.swarm.heal("x")
         with pytest.raises(DriverError, match="no link"):

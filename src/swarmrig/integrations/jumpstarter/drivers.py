@@ -23,6 +23,8 @@ from swarmrig.wire.decode import decode
 
 CLIENTS = "swarmrig.integrations.jumpstarter.client"
 MOST_FRAMES = 10_000
+OF_THE_EXPORTER = frozenset({"file", "run"})
+"""Parameters of faults that name files, by convention (see scenario.plugin_params)."""
 
 
 @dataclass(kw_only=True)
@@ -186,6 +188,8 @@ class SwarmControl(Driver):
         """Have a fault act now; returns its id."""
         if not all(isinstance(key, str) for key in params) or "for_" in params:
             raise ValueError("the parameters of a fault are those of a scenario file; give its duration apart")
+        if named := sorted(OF_THE_EXPORTER & params.keys()):
+            raise ValueError(f"{', '.join(named)}: names a file of the exporter, which no client may choose")
         fault = self.rig.swarm.inject(kind, for_=duration, **_plain(params))
         self._injected[fault.id] = fault
         return fault.id
