@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -40,4 +41,16 @@ def test_devices_a_broker_and_a_cloud(engine: Any, example: Any, tmp_path: Path)
     assert result.success, (told, result.problems)
     gateway = (result.directory / "nodes" / "gateway" / "console.log").read_text()
     assert "New client connected from 10." in gateway and " as cloud " in gateway
+    assert engine.containers() == []
+
+
+def test_five_hundred_sensors_and_one_service(engine: Any, example: Any, tmp_path: Path) -> None:
+    required("mosquitto", "cc")
+    place = example("mqtt-gateway")
+    result = swarmrig.run(place / "many-sensors.swarmrig.yml", output_dir=tmp_path / "runs")
+    told = [f"{check.label}: {check.judgement.outcome.value} {check.judgement.message}" for check in result.checks]
+    assert result.success, (told, result.problems)
+    broker = (result.directory / "nodes" / "broker" / "console.log").read_text()
+    clients = set(re.findall(r"New client connected from 10\.\S+ as (sensor-\d+) ", broker))
+    assert len(clients) == 500
     assert engine.containers() == []

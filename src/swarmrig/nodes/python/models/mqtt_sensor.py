@@ -49,10 +49,14 @@ class MqttSensor(Model):
         told = self.settings
         self._topic = told.topic.replace("{id}", self.name)
         self._values = {kind: Wandering(kind, self.random) for kind in told.sensors}
-        self._client = MqttClient(self, told.broker, port=told.port)
         start = self.random.randrange(told.period) if told.start is None else told.start
+        self.call_after(start, self._connect)
         self.every(told.period, self._measure, first_ns=start)
         self.log(f"mqtt-sensor: {', '.join(self._values)} to {self._topic} at {told.broker}")
+
+    def _connect(self) -> None:
+        """Not before there is something to say: hundreds that ask for the broker in one instant ask each other, too."""
+        self._client = MqttClient(self, self.settings.broker, port=self.settings.port)
 
     def _measure(self) -> None:
         seq = int(self.metrics.get("readings", 0))
