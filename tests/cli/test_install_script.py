@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -151,6 +152,33 @@ def test_the_second_time_nothing_is_done(machine):
     second = machine.install("demo")
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
     assert machine.log() == before
+
+
+TEST_PROGRAMS = re.findall(r'^    "([\w.-]+):[\w .+-]+"', (ROOT / "tools/install").read_text(), re.M)
+
+
+def test_a_kernel_is_fetched_once_for_the_tests(machine):
+    for program in TEST_PROGRAMS:
+        machine.has(program)
+    with_venv(machine)
+    machine.has("apt-cache", 'printf "linux-image-amd64\\n  Depends: linux-image-6.1.0-9-amd64\\n"')
+    machine.has("apt-get", 'echo "apt-get $*" >> "$CALLS"; : > "${!#}_6.1_amd64.deb"')
+    first = machine.install("test")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "apt-get -q download linux-image-6.1.0-9-amd64" in machine.log()
+    assert (machine.checkout / "build/kernel/linux-image-6.1.0-9-amd64_6.1_amd64.deb").exists()
+    assert (machine.install("test").stdout, machine.log().count("download")) == ("", 1)
+
+
+def test_without_a_kernel_it_says_which_tests_are_skipped(machine):
+    for program in TEST_PROGRAMS:
+        machine.has(program)
+    with_venv(machine)
+    machine.has("id", "echo 0")
+    result = machine.install("test")
+    assert result.returncode == 0
+    assert "tests with Linux guests will be skipped" in result.stderr
+    assert "update" in machine.log()
 
 
 def test_a_changed_project_file_renews_the_venv(machine):
