@@ -152,6 +152,15 @@ def test_any_other_type_is_a_kind_with_its_own_keys() -> None:
     )
 
 
+def test_a_renode_machine(tmp_path: Path) -> None:
+    (tmp_path / "app.elf").write_bytes(b"\x7fELF")
+    (tmp_path / "board.repl").write_text("")
+    text = with_nodes("m: {type: renode, platform: board.repl, firmware: app.elf}")
+    scenario = loaded(text, tmp_path)
+    assert (scenario.node("m").kind, scenario.node("m").firmware.image) == ("renode", tmp_path / "app.elf")
+    assert str(options(scenario, "m")["platform"]) == str(tmp_path / "board.repl")
+
+
 def test_faults_and_checks_are_the_native_ones() -> None:
     scenario = loaded(
         WHOLE + "checks:\n  - console: {node: c, matches: ready}\nfaults:\n  - {at: 1s, wifi_kill: {node: s1}}\n"

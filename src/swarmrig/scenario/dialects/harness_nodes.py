@@ -88,7 +88,7 @@ def _node(body: Table, kind: str, swarm: _Swarm, problems: Problems) -> Table:
     elif kind == "docker":
         native = _container(body, problems)
     else:
-        native = body.without({"type", "description"})
+        native = _any_other(body)
     role = _ROLES.get(kind)
     if role is not None:
         native = native.with_value("role", Scalar(role, mark, role))
@@ -96,6 +96,16 @@ def _node(body: Table, kind: str, swarm: _Swarm, problems: Problems) -> Table:
     native = native.with_value("kind", Scalar(word, mark, word)).relabelled("kind", "type")
     policy = body.get("on_failure")
     return native if policy is None else with_value(native, "on_failure", body, "on_failure", policy)
+
+
+def _any_other(body: Table) -> Table:
+    """With the keys of its kind; firmware may be the path alone."""
+    firmware = body.get("firmware")
+    native = body.without({"type", "description"})
+    if isinstance(firmware, Scalar) and isinstance(firmware.value, str):
+        image = Table({}, firmware.mark).with_value("image", firmware).relabelled("image", "firmware")
+        native = with_value(native, "firmware", body, "firmware", image)
+    return native
 
 
 # Models.
