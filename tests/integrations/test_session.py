@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -256,6 +257,20 @@ def test_what_cannot_be_run_is_said_at_once(pair, lead, tmp_path):
     with pytest.raises((HostError, ScenarioError), match="no-such-qemu"):
         with lead(overrides={"nodes.s1.machine_binary": "./no-such-qemu"}):
             pass
+
+
+@pytest.mark.parametrize("time", ["real", "virtual"])
+def test_a_node_that_does_not_start_is_named_with_its_last_words(lead, tmp_path, time):
+    broken = tmp_path / "qemu-system-riscv32"
+    real = shutil.which("qemu-system-riscv32")
+    broken.write_text(
+        f'#!/bin/sh\ncase "$*" in *name=s1*|*nodes/s1*) echo no such luck >&2; exit 7;; esac\nexec {real} "$@"\n'
+    )
+    broken.chmod(0o755)
+    with pytest.raises(SwarmOverError, match="did not start") as caught:
+        with lead(time=time, overrides={"nodes.s1.machine_binary": str(broken)}):
+            pytest.fail("it must not come to this")
+    assert "no such luck" in str(caught.value)
 
 
 def test_firmware_that_boots_in_words_of_its_own(lead):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from swarmrig.integrations.session import Swarm
 from swarmrig.model.verdict import Outcome
 
 
-def test_in_real_time_the_swarm_lives_on(lead):
-    with lead(time="real") as swarm:
-        assert swarm.tier == "scheduled"
+@pytest.mark.parametrize(("time", "tier"), [("real", "scheduled"), ("paced", "recorded")])
+def test_in_real_time_the_swarm_lives_on(lead, time, tier):
+    with lead(time=time) as swarm:
+        assert swarm.tier == tier
         swarm.wait_booted("60s")
         node = swarm.node("s1")
         assert node.expect("POWERON", timeout="60s")

@@ -79,6 +79,8 @@ class Lead:
         try:
             await self._waiter.until(live.clock.now_ns())
             await first_of(live.fleet.started, live.fleet.ended)
+            if live.recorder.failures:
+                return  # they have not all started: the run ends, and says why
             async with anyio.create_task_group() as self._injections:
                 self.ready.set()
                 await self._finished.wait()

@@ -88,7 +88,8 @@ class Swarm:
 
     @property
     def tier(self) -> str:
-        """exact: the same program gives the same bytes; scheduled: it does not, because time is real."""
+        """exact: the same program gives the same bytes; recorded, scheduled: it does not, because the time of some
+        nodes, or of all, is real."""
         return self._plan.tier
 
     @property
