@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swarmrig.api import LaunchContext, NodePlan
+from swarmrig.api import LaunchContext
 from swarmrig.errors import HostError
 from swarmrig.model.units import format_duration
 from swarmrig.net.link import INJECTED, MIN_FRAME
 from swarmrig.net.pcapng import CaptureWriter
+from swarmrig.net.topology import AGGREGATOR
 from swarmrig.plugins import Registry
 from swarmrig.proc import RunScope, Spawner, open_spawner
 from swarmrig.replay.comparison import Comparison, first_difference, in_time_order
@@ -22,9 +23,8 @@ from swarmrig.replay.finished import FinishedDirectory
 from swarmrig.replay.lives import RecordedLife, life_at, recorded_lives
 from swarmrig.replay.moments import FrameMoment, LineMoment, console, console_times, frames
 from swarmrig.replay.relive import Debugging, Deeds, Halt, Reliving
-from swarmrig.replay.runs import plan_again, provenance_changes
+from swarmrig.replay.runs import NodeAgain, plan_node_again, provenance_changes
 from swarmrig.runtime.directory import RunDirectory, create_run_directory
-from swarmrig.runtime.plan import RunPlan
 from swarmrig.runtime.provenance import provenance_of, write_provenance
 
 
@@ -49,10 +49,10 @@ async def replay_node(
     lives = recorded_lives(finished, node)
     if options.debugging is not None:
         life_at(lives, options.debugging.at_ns, node)
-    plan = await plan_again(finished, registry)
+    again = await plan_node_again(finished, node, registry)
     place = create_run_directory(options.output_dir, f"{finished.name}-{node}"[:64], (node,))
     async with open_spawner(RunScope(place.path, place.id)) as spawner:
-        return await _Solo(finished, plan, node, place, spawner, options).replay(lives)
+        return await _Solo(finished, again, place, spawner, options).replay(lives)
 
 
 class _Solo:
@@ -61,15 +61,14 @@ class _Solo:
     def __init__(
         self,
         finished: FinishedDirectory,
-        plan: RunPlan,
-        node: str,
+        again: NodeAgain,
         place: RunDirectory,
         spawner: Spawner,
         options: SoloOptions,
     ) -> None:
         self._finished = finished
-        self._plan = plan
-        self._node = node
+        self._again = again
+        self._node = again.plan.spec.id
         self._place = place
         self._spawner = spawner
         self._options = options
@@ -89,25 +88,24 @@ class _Solo:
         return self._compare(deeds)
 
     async def _reliving(self) -> Reliving:
-        node_plan = next(node for node in self._plan.nodes if node.spec.id == self._node)
-        backend = self._plan.backends[node_plan.spec.kind]
+        again = self._again
         context = LaunchContext(
-            scenario=self._plan.scenario,
-            device=self._plan.network.device(self._node),
-            target_ip=self._plan.target_ip(node_plan.spec),
-            aggregator_ip=self._plan.aggregator_ip,
+            scenario=again.scenario,
+            device=again.network.device(self._node),
+            target_ip=again.target_ip,
+            aggregator_ip=again.network.device(AGGREGATOR).ip,
             directory=self._place.node(self._node),
             port_fd=None,
             spawner=self._spawner,
             now_ns=lambda: 0,
             on_console=lambda *_: None,
         )
-        firmware = await self._check_provenance(node_plan, context)
-        return Reliving(backend, node_plan, context, firmware, self._finished.run_ns, self._options.on_halt)
+        firmware = await self._check_provenance(context)
+        return Reliving(again.backend, again.plan, context, firmware, self._finished.run_ns, self._options.on_halt)
 
-    async def _check_provenance(self, node_plan: NodePlan, context: LaunchContext) -> Path | None:
+    async def _check_provenance(self, context: LaunchContext) -> Path | None:
         """Warn of what the node is made of differently now; returns its firmware, if it has one."""
-        found = await provenance_of(self._plan.backends[node_plan.spec.kind], node_plan, context)
+        found = await provenance_of(self._again.backend, self._again.plan, context)
         write_provenance(self._place.path, {self._node: found})
         recorded = dict(self._finished.provenance)
         if recorded:
@@ -119,7 +117,7 @@ class _Solo:
         """Write the new console and what the node sent."""
         text = b"".join(line + b"\n" for _, line in deeds.lines)
         (self._place.node(self._node) / "console.log").write_bytes(text)
-        link = self._plan.network.link(self._plan.network.device(self._node).link)
+        link = self._again.network.link(self._again.network.device(self._node).link)
         with CaptureWriter(self._place.net / f"{link.name}.pcapng", (link.a, link.b)) as capture:
             side = 0 if link.a == self._node else 1
             for t_ns, frame in deeds.frames:
@@ -130,7 +128,7 @@ class _Solo:
 
     def _compare(self, deeds: Deeds) -> Comparison:
         directory, node = self._finished.path, self._node
-        link = self._plan.network.device(node).link
+        link = self._again.network.device(node).link
         until_ns = self._until_ns(deeds)
         said = first_difference(f"nodes/{node}/console.log", *self._consoles(deeds), until_ns=until_ns)
         sent = first_difference(

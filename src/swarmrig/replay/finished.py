@@ -14,7 +14,7 @@ from swarmrig.model.network import NetworkPlan
 from swarmrig.model.units import NS_PER_S
 from swarmrig.net.plan_file import load_plan
 from swarmrig.runtime.provenance import FILE as PROVENANCE
-from swarmrig.runtime.tempo import EXACT
+from swarmrig.runtime.tempo import EXACT, RECORDED
 
 
 class IncomparableError(SwarmrigError):
@@ -40,6 +40,11 @@ class FinishedDirectory:
     def is_exact(self) -> bool:
         """Its time was virtual."""
         return bool(self._run.get("tier") == EXACT)
+
+    @property
+    def has_guests(self) -> bool:
+        """Some of its nodes, or all, lived in virtual time."""
+        return self._run.get("tier") in (EXACT, RECORDED)
 
     @property
     def run_ns(self) -> int:
@@ -70,6 +75,8 @@ class FinishedDirectory:
     @property
     def doubt(self) -> str | None:
         """Why its bytes need not come again: the reason why it has no digest. None for a whole, exact run."""
+        if self._run.get("tier") == RECORDED:
+            return "had nodes that lived in real time: its other nodes repeat their bytes, each alone (--node)"
         if not self.is_exact:
             return "took place in real time, where no two runs have the same bytes"
         if self._run.get("interrupted"):

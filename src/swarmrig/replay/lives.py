@@ -37,7 +37,7 @@ class RecordedLife:
 
 def recorded_lives(finished: FinishedDirectory, node: str) -> tuple[RecordedLife, ...]:
     """What a node was given, life by life. IncomparableError when nobody knows."""
-    if not finished.is_exact:
+    if not finished.has_guests:
         raise IncomparableError(
             f"{finished.path.name} took place in real time: what its nodes were given, and when, is not known exactly"
         )

@@ -9,6 +9,9 @@ from typing import Any
 
 import anyio
 
+from swarmrig.api import NodePlan
+from swarmrig.model.network import NetworkPlan
+from swarmrig.model.scenario import Scenario
 from swarmrig.model.units import NS_PER_S
 from swarmrig.plugins import Registry
 from swarmrig.replay.comparison import Comparison, Difference, first_difference, in_time_order
@@ -18,8 +21,9 @@ from swarmrig.replay.results import result_changes
 from swarmrig.reports.write import write_reports
 from swarmrig.runtime.digest import digest_parts
 from swarmrig.runtime.observer import Observer, Unobserved
-from swarmrig.runtime.plan import RunPlan, make_plan
+from swarmrig.runtime.plan import RunPlan, make_plan, target_ip
 from swarmrig.runtime.run import RunOptions, run
+from swarmrig.runtime.tempo import seen_by
 from swarmrig.scenario.load import load_scenario
 
 
@@ -34,11 +38,39 @@ class RepeatOptions:
     """Repeat and compare what can be compared, also of a run that was not exact or not whole."""
 
 
+@dataclass(frozen=True, slots=True)
+class NodeAgain:
+    """One node of a finished run, planned anew on this host, in the network that the run had."""
+
+    scenario: Scenario
+    """As the node is told of it."""
+    network: NetworkPlan
+    plan: NodePlan
+    backend: Any
+
+    @property
+    def target_ip(self) -> str:
+        """Where its frames go."""
+        return target_ip(self.scenario, self.network, self.plan.spec.id)
+
+
+async def plan_node_again(finished: FinishedDirectory, node: str, registry: Registry) -> NodeAgain:
+    """Plan a node that lived in virtual time. What other nodes need, engines of containers say, need not be here."""
+    scenario = seen_by(node, _scenario_again(finished, registry), ())
+    spec = scenario.node(node)
+    backend = registry.node(spec.kind)()
+    return NodeAgain(scenario, finished.network, await backend.plan(spec, scenario), backend)
+
+
 async def plan_again(finished: FinishedDirectory, registry: Registry) -> RunPlan:
     """The plan of a finished run, made anew on this host from the scenario that the run has written down."""
+    return await make_plan(_scenario_again(finished, registry), registry)
+
+
+def _scenario_again(finished: FinishedDirectory, registry: Registry) -> Scenario:
     if not finished.scenario_file.is_file():
         raise IncomparableError(f"{finished.scenario_file} is not there any more: nothing says what was run")
-    return await make_plan(load_scenario(finished.scenario_file, registry=registry), registry)
+    return load_scenario(finished.scenario_file, registry=registry)
 
 
 async def repeat_run(finished: FinishedDirectory, registry: Registry, options: RepeatOptions) -> Comparison | None:
