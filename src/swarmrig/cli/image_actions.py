@@ -26,11 +26,11 @@ def renew_lock(path: Path, mirror: Mirror | None) -> None:
     """Write the lock and print what has changed in it."""
     recipe = load_recipe(path)
     if recipe.values.kind == "nix":
-        _with_spawner(lambda spawner: nix.renew_lock(spawner, recipe))
+        with_spawner(lambda spawner: nix.renew_lock(spawner, recipe))
         say(f"{nix.check_lock(recipe)}: renewed by nix")
         return
     before = _former_lock(recipe)
-    lock = _with_spawner(lambda spawner: locking.make_lock(spawner, recipe, mirror))
+    lock = with_spawner(lambda spawner: locking.make_lock(spawner, recipe, mirror))
     write_lock(lock, recipe)
     for change in lock_changes(before.packages if before else (), lock.packages):
         say(str(change))
@@ -42,21 +42,36 @@ def build_image(path: Path, output: Path | None, mirror: Mirror | None, *, offli
     recipe = load_recipe(path)
     if recipe.values.kind == "nix":
         link = output or recipe.path.absolute().parent / "result"
-        say(str(_with_spawner(lambda spawner: nix.build(spawner, recipe, link))))
+        say(str(with_spawner(lambda spawner: nix.build(spawner, recipe, link))))
         return
-    lock, store = load_lock(recipe), DebStore()
-
-    async def build(spawner: Spawner) -> image.Image:
-        if not offline and (missing := store.missing(lock.packages)):
-            say(f"fetching {counted(len(missing), 'package')} …", stream=sys.stderr)
-            await locking.fill_store(spawner, recipe, lock, store, mirror)
-        return await image.build_image(spawner, recipe, lock, store, output)
-
-    made = _with_spawner(build)
+    made = with_spawner(lambda spawner: ready_image(spawner, recipe, output, mirror, offline=offline))
     if as_json:
         say_json(made)
     else:
         say(str(made.directory))
+
+
+async def ready_image(
+    spawner: Spawner, recipe: Recipe, output: Path | None, mirror: Mirror | None, *, offline: bool
+) -> image.Image:
+    """The recipe's image, built from its lock if it is not there yet."""
+    lock, store = load_lock(recipe), DebStore()
+    if (there := await image.find_image(recipe, lock, output)) is not None:
+        return there
+    if not offline and (missing := store.missing(lock.packages)):
+        say(f"fetching {counted(len(missing), 'package')} …", stream=sys.stderr)
+        await locking.fill_store(spawner, recipe, lock, store, mirror)
+    return await image.build_image(spawner, recipe, lock, store, output)
+
+
+def with_spawner(work: Callable[[Spawner], Awaitable[_T]]) -> _T:
+    """Run something that starts programs, and nothing else."""
+
+    async def main() -> _T:
+        async with open_spawner(RunScope.passing()) as spawner:
+            return await work(spawner)
+
+    return anyio.run(main)
 
 
 def show_image(path: Path, *, as_json: bool) -> None:
@@ -89,7 +104,7 @@ def check_image(path: Path, mirror: Mirror | None, *, offline: bool) -> int:
     missing = store.missing(lock.packages)
     gone = missing
     if not offline:
-        gone = _with_spawner(lambda spawner: locking.gone(spawner, recipe, lock, store, mirror))
+        gone = with_spawner(lambda spawner: locking.gone(spawner, recipe, lock, store, mirror))
     for package in gone:
         say(f"gone: {package} (sha256 {package.sha256})")
     if gone:
@@ -98,14 +113,6 @@ def check_image(path: Path, mirror: Mirror | None, *, offline: bool) -> int:
     here = len(lock.packages) - len(missing)
     say(f"{recipe.name}: ok: {_described(lock)}; {here} in the store")
     return 0
-
-
-def _with_spawner(work: Callable[[Spawner], Awaitable[_T]]) -> _T:
-    async def main() -> _T:
-        async with open_spawner(RunScope.passing()) as spawner:
-            return await work(spawner)
-
-    return anyio.run(main)
 
 
 def _former_lock(recipe: Recipe) -> Lock | None:

@@ -31,6 +31,7 @@ COMMANDS = {
     "checks": "List and explain checks.",
     "nvs": "Build, inspect and enumerate NVS partitions; boot nodes with each of them.",
     "image": "Lock, build and inspect guest images: virtual machines that make fixtures.",
+    "fixtures": "Make fixtures in a virtual machine, and verify them.",
     "doctor": "Probe what works on this machine, with install hints.",
     "clean": "Remove what dead runs have left behind.",
     "schema": "Print the JSON Schema of scenario files, of results or of suite files.",
