@@ -124,7 +124,7 @@ HELLO = "input(); print('READY', flush=True); "
 DIES = f"{sys.executable}, -S, {HERE}/dies.py, 3, 9"
 
 
-def one(command: str, *, deadline: str = "60s", time: str = "virtual", more: str = "") -> str:
+def one(command: str, *, deadline: str = "20s", time: str = "virtual", more: str = "") -> str:
     return ONE.format(command=command, deadline=deadline, time=time, more=more)
 
 
@@ -146,7 +146,7 @@ def python(script: str) -> str:
     ids=["no READY", "exit", "DOEN", "stuck"],
 )  # fmt: skip
 async def test_who_does_not_keep_to_the_protocol_is_named(tmp_path: Path, script: str, words: str) -> None:
-    done = await finished(one(python(script), deadline="200ms" if "sleep" in script else "60s"), tmp_path)
+    done = await finished(one(python(script), deadline="200ms" if "sleep" in script else "20s"), tmp_path)
     (failure,) = done.record.failures
     assert failure.startswith("node x: ") and words in failure
     assert done.record.verdict is not Outcome.PASS

@@ -47,7 +47,7 @@ class LineOptions(Part):
         10_000_000, ge=1_000, description="How long a step is, for a program that does not say when it acts next."
     )
     deadline: DurationNs = Field(
-        5_000_000_000, ge=1_000_000, le=60_000_000_000, description="How long an answer may take, by the wall's clock."
+        5_000_000_000, ge=1_000_000, le=20_000_000_000, description="How long an answer may take, by the wall's clock."
     )
     start_deadline: DurationNs = Field(
         30_000_000_000, ge=1_000_000, description="How long it may take to say READY, by the wall's clock."
