@@ -105,7 +105,11 @@ _SCENARIO_OPTIONS = (
         "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the run. Default: the file's, or 0."
     ),
     duration_option,
-    option("--time", type=click.Choice(["auto", "virtual", "paced", "real"]), help="Which clock rules. Default: the file's."),
+    option(
+        "--time",
+        type=click.Choice(["auto", "virtual", "paced", "real"]),
+        help="Which clock rules. Default: the file's.",
+    ),
     option("--set", "overrides", multiple=True, metavar="PATH=VALUE", callback=_overrides, help="Change one value."),
     option("--machine", metavar="NAME", help="Machine of every node, for example refnode-rv32 or esp32s3."),
     option("--flash-base", type=_FILE, help="Flash image that every node starts from."),
