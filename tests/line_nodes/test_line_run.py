@@ -15,6 +15,7 @@ from swarmrig.model.verdict import Outcome
 from swarmrig.plugins import Registry
 from swarmrig.runtime.plan import make_plan
 from swarmrig.runtime.run import FinishedRun, RunOptions, run
+from swarmrig.runtime.warm import NotForkableError, refuse_unforkable
 from swarmrig.scenario.load import load_scenario
 
 pytestmark = pytest.mark.anyio
@@ -188,3 +189,12 @@ async def test_that_it_may_be_started_again_at_any_time_is_no_virtual_time(tmp_p
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"file\.swarmrig\.yml:\d+:\d+: node x: command: .*nowhere is no program"):
         await finished(one("./nowhere"), tmp_path)
+
+
+async def test_there_are_no_forks_of_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "file.swarmrig.yml"
+    path.write_text(two())
+    registry = Registry.load()
+    plan = await make_plan(load_scenario(path, registry=registry), registry)
+    with pytest.raises(NotForkableError, match=r"node a \(kind line\) cannot be kept in a snapshot"):
+        refuse_unforkable(plan)

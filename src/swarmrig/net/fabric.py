@@ -92,8 +92,8 @@ class Fabric:
         return (await self._attach_sockets([device]))[device]
 
     async def attach(self, device: str, fd: int) -> None:
-        """Connect a device to an open descriptor of its port's kind (a TAP; for a node in the network's process that has
-        a program, the line to that); `fd` stays the caller's to close."""
+        """Connect a device to an open descriptor of its port's kind: a TAP, or, for a node in the network's process
+        that has a program, the line to that. `fd` stays the caller's to close."""
         await self._request("attach", [fd], devices=[device])
 
     async def disconnect(self, device: str) -> None:

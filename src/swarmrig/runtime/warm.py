@@ -140,7 +140,8 @@ def refuse_unforkable(plan: RunPlan) -> None:
     if plan.scenario.time is not TimeMode.VIRTUAL:
         raise NotForkableError(f"there are no snapshots of real time: {'; '.join(plan.reasons)}")
     for node in plan.nodes:
-        if node.port is not PortKind.PYTHON and "CanSnapshot" not in node.capabilities:
+        in_network = node.port is PortKind.PYTHON and not node.command  # forked with it, as a whole
+        if not in_network and "CanSnapshot" not in node.capabilities:
             raise NotForkableError(f"node {node.spec.id} (kind {node.spec.kind}) cannot be kept in a snapshot")
 
 

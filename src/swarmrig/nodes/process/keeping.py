@@ -14,20 +14,19 @@ from typing import Any
 
 import anyio
 
-import swarmrig
 from swarmrig.api.nodes import ExitStatus
 from swarmrig.errors import HostError, NodeError
 from swarmrig.net.interface import Tap
 from swarmrig.nodes.process.inside import LAUNCHER
 from swarmrig.proc import Process, Spawner, StopLadder
 from swarmrig.proc.channel import PeerGoneError, receive, send
+from swarmrig.proc.client import PACKAGE_ROOT
 from swarmrig.proc.failures import spawn_error
 
 ANSWER_S = 20.0
 KILL_S = 4.0
 """What the keeper may need, beyond the program's own time, to end everything."""
 _CONTROL_FD = 3
-_ROOT = Path(swarmrig.__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +189,7 @@ async def keeping(
     HostError says what this machine does not permit.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    argv = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(_ROOT), str(_CONTROL_FD)]
+    argv = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(PACKAGE_ROOT), str(_CONTROL_FD)]
     async with AsyncExitStack() as stack:
         stack.enter_context(ours)
         ours.setblocking(False)
