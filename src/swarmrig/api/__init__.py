@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from swarmrig.api.nodes import (
         CanCutPower,
+        CanFlash,
         CanKill,
         CanPause,
         CanPowerCycle,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CanCutPower": "nodes",
+    "CanFlash": "nodes",
     "CanKill": "nodes",
     "CanPause": "nodes",
     "CanPowerCycle": "nodes",
@@ -85,6 +87,7 @@ _HOMES = {
 
 __all__ = [
     "CanCutPower",
+    "CanFlash",
     "CanKill",
     "CanPause",
     "CanPowerCycle",

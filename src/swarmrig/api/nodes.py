@@ -243,9 +243,18 @@ class HasMemory(Protocol):
 class HasMonitor(Protocol):
     """An emulator with a command line of its own."""
 
-    async def monitor_command(self, command: str) -> str:
+    async def monitor(self, command: str) -> str:
         """Give it one command, a line without its end; returns the answer. NodeError when the scenario does not allow
         that, and when the answer is an error."""
+        ...
+
+
+@runtime_checkable
+class CanFlash(Protocol):
+    """A node that can be given other firmware while it is on."""
+
+    async def flash(self, file: Path) -> None:
+        """Load it and reset the node; that is what it boots from now on. NodeError when it cannot be loaded."""
         ...
 
 

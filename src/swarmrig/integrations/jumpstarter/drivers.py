@@ -69,7 +69,7 @@ class NodePower(SwarmPower):
 
 @dataclass(kw_only=True)
 class NodeFlasher(FlasherInterface, Driver):
-    """What a node boots from the next time that the swarm is switched on."""
+    """What a node boots from: from the next time on that the swarm is switched on, or at once where it can."""
 
     rig: Rig
     node: str
@@ -82,10 +82,10 @@ class NodeFlasher(FlasherInterface, Driver):
     async def flash(self, source: Any, target: str | None = None) -> None:
         """Take an ELF file or kernel (`image`), or an image of the whole flash (`flash`), streamed."""
         async with self.resource(source) as chunks:  # opened in any case: else nobody would close it
-            with self.rig.flash(self.node, target) as file:
+            with self.rig.flashing(self.node, target) as file:
                 async for chunk in chunks:
                     await anyio.to_thread.run_sync(file.write, chunk)
-        self.rig.flashed(self.node, target)
+        await anyio.to_thread.run_sync(self.rig.load, self.node)
 
     @export
     async def dump(self, target: Any, partition: str | None = None) -> None:  # noqa: ARG002 - as the interface has it

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
+from swarmrig.api import CanFlash
 from swarmrig.integrations.session import Settings, Swarm, open_swarm
 from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.plugins import Registry
@@ -18,6 +19,8 @@ from swarmrig.programmatic import RunResult
 from swarmrig.scenario.load import load_scenario
 
 ELF = b"\x7fELF"
+WITH_FLASH = frozenset({"qemu"})
+"""Kinds of nodes that boot from an image of their flash."""
 
 
 class PowerOffError(ValueError):
@@ -107,27 +110,37 @@ class Rig:
         if files is not None:
             files.cleanup()
 
-    def flash(self, node: str, target: str | None) -> BinaryIO:
-        """Where to write what the node shall boot from the next time the swarm is switched on. `target`: `image` (an
-        ELF file or kernel) or `flash` (an image of the whole flash). PowerOffError when the swarm is on."""
-        if self.is_on:
-            raise PowerOffError("the swarm is on: power it off to flash a node")
+    @contextmanager
+    def flashing(self, node: str, target: str | None) -> Iterator[BinaryIO]:
+        """Where to write what the node shall boot from whenever the swarm is switched on. `target`: `image` (an ELF
+        file, a kernel) or `flash` (an image of the whole flash); by what the file is, if not said. PowerOffError when
+        the swarm is on and the node must be off for that."""
         if target not in (None, "image", "flash"):
             raise ValueError(f"a node has no target {target!r}: it has `image` and `flash`")
+        if self.is_on and not self.swarm.node(node).can(CanFlash):
+            raise PowerOffError("the swarm is on: power it off to flash this node")
         path = self._image(node)
-        self._images = {key: value for key, value in self._images.items() if not key.startswith(f"nodes.{node}.")}
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        return os.fdopen(descriptor, "wb")
-
-    def flashed(self, node: str, target: str | None) -> None:
-        """What was written there is complete. ValueError when it is nothing."""
-        path = self._image(node)
-        with path.open("rb") as file:
-            begin = file.read(len(ELF))
-        if not begin:
+        part = path.with_suffix(".part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
+            yield file
+        if not part.stat().st_size:
             raise ValueError("nothing was flashed: the file is empty")
-        is_image = target == "image" or (target is None and begin == ELF)
-        self._images[f"nodes.{node}.firmware"] = {"image" if is_image else "flash_base": str(path)}
+        part.replace(path)
+        key = "image" if self._is_image(node, path, target) else "flash_base"
+        self._images[f"nodes.{self.node(node).id}.firmware"] = {key: str(path)}
+
+    def load(self, node: str) -> None:
+        """If the swarm is on, give the node what was flashed now."""
+        if self.is_on:
+            self.swarm.node(node).flash(self._image(node))
+
+    def _is_image(self, node: str, path: Path, target: str | None) -> bool:
+        """What is no ELF file is an image of the flash, for nodes that boot from such."""
+        if target is not None:
+            return target == "image"
+        with path.open("rb") as file:
+            return file.read(len(ELF)) == ELF or self.node(node).kind not in WITH_FLASH
 
     def _image(self, node: str) -> Path:
         """In a directory that only this user can read, which goes with the rig."""

@@ -225,12 +225,16 @@ class Lead:
         await self.node(node, HasConsole).write_console(data)
         self._live.recorder.event(node, "typed", {"text": data.decode("utf-8", "backslashreplace")})
 
+    def can(self, name: str, capability: type[Any]) -> bool:
+        """Is it a running node that can do that?"""
+        return isinstance(self._live.fleet.nodes.get(name), capability)
+
     def node(self, name: str, capability: type[Any]) -> Any:
         """A running node that can do something (a protocol of api.nodes). SwarmrigError when it cannot."""
         node = self._live.fleet.nodes.get(name)
         if node is None:
             raise SwarmrigError(f"node {name} is not running")
-        if not isinstance(node, capability):
+        if not self.can(name, capability):
             raise SwarmrigError(f"node {name} has not the capability {capability.__name__}")
         return node
 

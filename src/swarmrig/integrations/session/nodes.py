@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmrig.api import CanPowerCycle, HasMemory, HasMonitor
+from swarmrig.api import CanFlash, CanPowerCycle, HasMemory, HasMonitor
 from swarmrig.integrations.session.errors import NotSeenError
 from swarmrig.integrations.session.transcript import Pattern, Search, compiled, exactly
 from swarmrig.model.units import parse_duration_ns
@@ -105,7 +105,15 @@ class Node:
         """Give its emulator's monitor one command, where the scenario allows that. ValueError when it is not one."""
         if not command.strip() or not command.isprintable():
             raise ValueError("a command is one line of text")
-        return str(self._swarm._ask(self._call, HasMonitor, "monitor_command", command))
+        return str(self._swarm._ask(self._call, HasMonitor, "monitor", command))
+
+    def can(self, capability: type[Any]) -> bool:
+        """Has it this capability, a protocol of swarmrig.api?"""
+        return self._swarm._lead.can(self.name, capability)
+
+    def flash(self, file: Path) -> None:
+        """Give it other firmware while it is on. SwarmrigError when it is not of that kind."""
+        self._swarm._ask(self._call, CanFlash, "flash", file)
 
     async def _call(self, capability: type[Any], method: str, *arguments: Any) -> Any:
         return await getattr(self._swarm._lead.node(self.name, capability), method)(*arguments)
