@@ -32,9 +32,9 @@ async def pair(tmp_path, renode, *, name="run", **options):
 @pytest.mark.parametrize("step", ["1ms", "500us"])
 async def test_lines_have_the_time_at_which_they_were_said(renode, tmp_path, step, version):
     async with pair(tmp_path, renode, step=step, behaviour={"version": version}) as made:
-        await made.until(101 * MS)
+        await made.until(41 * MS)
         for node in ("left", "right"):
-            assert made.times(node, "tick") == [5 * MS * (number + 1) for number in range(20)]
+            assert made.times(node, "tick") == [5 * MS * (number + 1) for number in range(8)]
 
 
 async def test_a_coarse_step_makes_coarse_times(renode, tmp_path):
@@ -57,7 +57,7 @@ async def test_joined_uarts_hear_each_other_after_the_latency_of_their_link(reno
 
 async def test_it_is_the_same_however_far_they_may_run_at_a_time(renode, tmp_path):
     digests = []
-    for number, stops in enumerate(([150 * MS], [7 * MS + 1, 23 * MS, 99_999_999, 150 * MS], [150 * MS])):
+    for number, stops in enumerate(([70 * MS], [7 * MS + 1, 23 * MS, 49_999_999, 70 * MS])):
         async with pair(tmp_path, renode, name=f"run{number}") as made:
             for stop in stops:
                 await made.until(stop)

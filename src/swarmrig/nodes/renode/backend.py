@@ -20,7 +20,9 @@ from swarmrig.nodes.renode.setup import Setup, resolve
 
 MEMORY_BYTES = 512 << 20
 """About what Renode needs for itself."""
-CAPABILITIES = frozenset({"HasConsole", "CanPause", "CanReset", "CanKill", "CanPowerCycle", "HasMemory"})
+CAPABILITIES = frozenset(
+    {"HasConsole", "CanPause", "CanReset", "CanKill", "CanPowerCycle", "HasMemory", "CanFlash", "HasMonitor"}
+)
 _ROUTED = (Topology.LINE, Topology.RING)
 
 

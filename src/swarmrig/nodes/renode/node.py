@@ -21,7 +21,7 @@ from swarmrig.nodes.renode.setup import Load, Setup, check_isa, load_of
 
 
 class RenodeNode(PoweredNode[Machine]):
-    """CanKill, CanPowerCycle, and firmware and raw commands while it runs: in any time."""
+    """CanKill, CanPowerCycle, CanFlash, HasMonitor: in any time."""
 
     def __init__(self, plan: NodePlan, setup: Setup, context: LaunchContext) -> None:
         super().__init__(plan)
