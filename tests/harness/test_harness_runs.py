@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,12 @@ def test_a_dry_run_says_what_is_wrong(write, tmp_path: Path, capsys) -> None:
     path = write(DIRECT.replace("type: cloud", "type: clown"))
     assert main(["run", str(path), "--dry-run"]) == 3
     assert "clown" in capsys.readouterr().err
+
+
+def test_a_dry_run_for_machines(write, tmp_path: Path, capsys) -> None:
+    assert main(["run", str(write(DIRECT)), "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["dialect"], told["seed"], len(told["nodes"])) == ("harness", 42, 4)
+    assert main(["run", str(write(DIRECT.replace("type: cloud", "type: clown"))), "--dry-run", "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["kind"] == "error" and "clown" in told["errors"][0]["message"]

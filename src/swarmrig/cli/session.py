@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -33,18 +35,15 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def run_choice(choice: Choice, manner: Manner) -> int:
     """Run a scenario from file to verdict; returns the exit code."""
-    try:
+    with _errors_told(manner):
         return anyio.run(_run, choice, manner)
-    except BaseException as error:
-        if manner.as_json:
-            say_json_line({"kind": "error", "errors": describe_failure(error)})
-        raise
 
 
 def try_choice(choice: Choice, manner: Manner) -> int:
     """Check a scenario as `run_choice` would, and say what it would run; returns the exit code."""
-    registry = Registry.load()
-    plan = anyio.run(plan_loaded, partial(load, choice, registry), registry)
+    with _errors_told(manner):
+        registry = Registry.load()
+        plan = anyio.run(plan_loaded, partial(load, choice, registry), registry)
     if manner.as_json:
         say_json_line(plan_json(plan))
         return 0
@@ -53,6 +52,17 @@ def try_choice(choice: Choice, manner: Manner) -> int:
     for line in outline(plan):
         say(line)
     return 0
+
+
+@contextmanager
+def _errors_told(manner: Manner) -> Iterator[None]:
+    """To machines as JSON; people hear of them from whoever catches them."""
+    try:
+        yield
+    except BaseException as error:
+        if manner.as_json:
+            say_json_line({"kind": "error", "errors": describe_failure(error)})
+        raise
 
 
 async def _run(choice: Choice, manner: Manner) -> int:
