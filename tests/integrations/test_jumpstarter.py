@@ -97,6 +97,23 @@ def test_boot_text_is_never_lost(of_node):
         early.expect("boot_time=", timeout=WAIT_S)
 
 
+def test_what_was_said_to_others_is_not_said_again(of_node):
+    driver = of_node(time="virtual")
+    with served(driver) as target:
+        early = driver.rig.reader("s1")
+        target.power.on()
+        target.swarm.run_for("100ms")
+        whole = driver.rig.reader("s1").read()
+        assert b"POWERON" in whole
+        target.power.off()
+        later = driver.rig.reader("s1")
+        assert later.read() == b""
+        target.power.on()
+        target.swarm.run_for("100ms")
+        assert later.read() == whole
+        assert early.read() + early.read() == whole + whole
+
+
 def test_a_node_is_flashed_while_the_power_is_off(of_node, tmp_path):
     with served(of_node()) as target:
         elf = next(iter(FIRMWARE.rglob("*rv32*.elf")))

@@ -245,6 +245,27 @@ class _OfScenario(Composite):
             self.rig.close()
 
 
+class _Node:
+    """What is asked of a node itself."""
+
+    rig: Rig
+    node: str
+
+    @classmethod
+    def client(cls) -> str:
+        return f"{CLIENTS}.NodeClient"
+
+    @export
+    def describe(self) -> dict[str, Any]:
+        """What it is."""
+        return _described(self.rig, self.node)
+
+    @export
+    def monitor(self, command: str) -> str:
+        """Give its emulator's monitor one command, where the scenario allows that."""
+        return self.rig.swarm.node(self.node).monitor(command)
+
+
 @dataclass(kw_only=True)
 class Swarm(_OfScenario):
     """A whole scenario: `power`, `swarm`, `network`, and below `nodes` each node's `power` (its plug), `flasher`,
@@ -265,7 +286,7 @@ class Swarm(_OfScenario):
 
 
 @dataclass(kw_only=True)
-class NodeTarget(Composite):
+class NodeTarget(_Node, Composite):
     """One node of a swarm, with what belongs to it alone."""
 
     rig: Rig
@@ -275,23 +296,9 @@ class NodeTarget(Composite):
         super().__post_init__()
         _add_parts(self, self.rig, self.node)
 
-    @classmethod
-    def client(cls) -> str:
-        return f"{CLIENTS}.NodeClient"
-
-    @export
-    def describe(self) -> dict[str, Any]:
-        """What it is."""
-        return _described(self.rig, self.node)
-
-    @export
-    def monitor(self, command: str) -> str:
-        """Give its emulator's monitor one command, where the scenario allows that."""
-        return self.rig.swarm.node(self.node).monitor(command)
-
 
 @dataclass(kw_only=True)
-class SwarmNode(_OfScenario):
+class SwarmNode(_Node, _OfScenario):
     """One node as the target, with a swarm around it that lives and ends with its power: `power`, `flasher`, `console`,
     `network`, and `swarm` for what happens around it."""
 
@@ -306,20 +313,6 @@ class SwarmNode(_OfScenario):
         self.children["power"] = SwarmPower(rig=self.rig)
         self.children["swarm"] = SwarmControl(rig=self.rig)
         _add_parts(self, self.rig, self.node)
-
-    @classmethod
-    def client(cls) -> str:
-        return f"{CLIENTS}.NodeClient"
-
-    @export
-    def describe(self) -> dict[str, Any]:
-        """What it is."""
-        return _described(self.rig, self.node)
-
-    @export
-    def monitor(self, command: str) -> str:
-        """Give its emulator's monitor one command, where the scenario allows that."""
-        return self.rig.swarm.node(self.node).monitor(command)
 
 
 def _add_parts(target: Driver, rig: Rig, node: str) -> None:

@@ -51,6 +51,8 @@ class Rig:
         self._stack = ExitStack()
         self._swarm: Swarm | None = None
         self._runs: list[Path] = []
+        self._begin = 0
+        """The run that new listeners begin with: this one, or, when it is off, the next. Former ones were others'."""
         self._listeners: dict[object, Callable[[], None]] = {}
         self._images: dict[str, object] = {}
         self._files: TemporaryDirectory[str] | None = None
@@ -98,6 +100,7 @@ class Rig:
             swarm, self._swarm = self._swarm, None
             if swarm is None:
                 return
+            self._begin = len(self._runs)
             with self._stack:
                 self.result = swarm.finish()
             self._wake()
@@ -163,17 +166,17 @@ class Rig:
             on_more()
 
     def reader(self, node: str) -> ConsoleReader:
-        return ConsoleReader(self._runs, self.node(node).id)
+        return ConsoleReader(self._runs, self._begin, self.node(node).id)
 
 
 class ConsoleReader:
     """All that a node's console says, from its first boot on, over all times that the swarm is switched on: one after
     another, from the logs that the rig writes. So whoever comes late has lost nothing."""
 
-    def __init__(self, runs: list[Path], node: str) -> None:
+    def __init__(self, runs: list[Path], begin: int, node: str) -> None:
         self._runs = runs
         self._node = node
-        self._run = max(0, len(runs) - 1)  # what runs of others said is none of his business
+        self._run = begin
         self._offset = 0
 
     def read(self) -> bytes:
