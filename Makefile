@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench clean
+.PHONY: help demo test fixtures bench clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -18,6 +18,10 @@ demo: ## install what is missing, then run the preset `standard` with a live vie
 test: ## install what is missing, then run all tests (ARGS="..." goes to pytest)
 	@tools/install test
 	@$(PYTHON) -m pytest -n 4 -q --dist worksteal $(ARGS)
+
+fixtures: ## have the guest of examples/trace-topology make its fixtures, in build/fixtures
+	@tools/install test
+	@.venv/bin/swarmrig fixtures generate examples/trace-topology/trace-topology.image.yml -o build/fixtures $(ARGS)
 
 bench: ## measure: every line compares with a peer in the same run (ARGS="NAME ..." picks some)
 	@tools/install test
