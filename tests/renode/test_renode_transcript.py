@@ -42,7 +42,7 @@ def test_byte_by_byte_is_as_good_as_all_at_once(version, name):
     assert commands == recorded.lines[: len(commands)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(which=st.sampled_from(ALL), cuts=st.lists(st.integers(0, 1 << 20), max_size=40))
 def test_any_pieces_are_as_good_as_all_at_once(which, cuts):
     recorded = recording(*which)

@@ -192,6 +192,13 @@ async def test_a_script_that_starts_the_machine_is_refused(renode, tmp_path):
             pass
 
 
+async def test_the_rig_is_not_bound_to_a_core_as_emulators_are(renode, tmp_path):
+    before = os.sched_getaffinity(0)
+    async with pair(tmp_path, renode) as made:
+        await made.until(2 * MS)
+        assert os.sched_getaffinity(0) == before
+
+
 async def test_ethernet_keeps_a_node_from_virtual_time(renode):
     reason = await RenodeBackend().prevents_virtual_time(renode(ethernet="sysbus.ethernet"))
     assert reason is not None and "TAP" in reason

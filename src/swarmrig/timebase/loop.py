@@ -366,7 +366,7 @@ class VirtualLoop:
 
     def _greet(self, guest: Guest, hello: Hello) -> None:
         guest.greeted = True
-        if guest.pid:
+        if guest.pid and hello.api:  # else who speaks is no emulator, and may be the rig itself
             self._placement.add(guest.pid)
         self._welcome(guest, hello)
 

@@ -84,7 +84,7 @@ class Hello:
     """The guest stands before its first instruction (or where a snapshot left it) and waits for WELCOME and a grant."""
 
     api: int
-    """Version of QEMU's plugin API that the plugin was built for."""
+    """Version of QEMU's plugin API that the plugin was built for; 0: this guest has no plugin (see guest_protocol)."""
     commands: frozenset[Command]
     features: Feature
     grain_ns: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 NO_MACHINE = "monitor"
 """The name in the prompt while no machine is selected."""
@@ -127,6 +128,11 @@ class Transcript:
 
 def _prompt(names: Collection[str]) -> re.Pattern[bytes]:
     """A prompt stands at the beginning of a line."""
+    return _compiled(frozenset(names))
+
+
+@lru_cache(maxsize=64)
+def _compiled(names: frozenset[str]) -> re.Pattern[bytes]:
     one_of = "|".join(map(re.escape, sorted(names)))
     return re.compile(rf"(?<=[\r\n])\((?:{one_of})\) ".encode())
 
