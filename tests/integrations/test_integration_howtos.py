@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -78,18 +77,30 @@ def instances(config):
         yield stack.enter_context(serve(root))
 
 
+def test_the_exporters_of_the_examples_have_what_their_comments_say(monkeypatch):
+    monkeypatch.chdir(HOWTO.parent.parent)
+    for path in sorted(Path("examples/jumpstarter").glob("*.exporter.yml")):
+        config = ExporterConfigV1Alpha1.model_validate(YAML(typ="safe").load(path.read_text()))
+        with instances(config) as target:
+            for words in re.findall(r"^#   j (.*)$", path.read_text(), re.M):
+                command = target.cli()
+                for word in words.split():
+                    if not hasattr(command, "get_command"):
+                        break
+                    command = command.get_command(None, word)
+                    assert command is not None, (path, words)
+
+
 def test_the_commands_of_the_howto_exist(rooms):
     """Without running them."""
-    assert importlib.util.find_spec("swarmrig.integrations.jumpstarter.drivers")
-    (ecu, _) = (
-        ExporterConfigV1Alpha1.model_validate(YAML(typ="safe").load(text))
-        for text in blocks("lease-with-jumpstarter.md", "yaml")
+    config = ExporterConfigV1Alpha1.model_validate(
+        YAML(typ="safe").load(blocks("lease-with-jumpstarter.md", "yaml")[0])
     )
     (commands,) = blocks("lease-with-jumpstarter.md", "text")
-    with instances(ecu) as target:
+    with instances(config) as target:
         for line in commands.splitlines():
             _, *words = line.split("#")[0].split()
-            group = target.ecu.cli()
-            command = group.get_command(None, words[0])
-            assert command is not None, line
-            assert command.get_command(None, words[1]) is not None, line
+            command = target.cli()
+            for word in words[:3]:
+                command = command.get_command(None, word)
+                assert command is not None, line
