@@ -256,13 +256,13 @@ def test_numbers_are_unique_and_bytes(load: Any) -> None:
     many = "swarmrig: 1\nnodes:\n" + "".join(f"  n{n}: {{}}\n" for n in range(256))
     assert [node.number for node in load(many).nodes] == list(range(256))
     [found] = problems_of(load, many + "  one_more: {}\n")
-    assert "257 nodes, at most 256" in found
+    assert "one_more would have the number 256, at most 255" in found
     assert "one byte" in found
 
 
 def test_ten_thousand_nodes_are_refused_with_the_reason(load: Any) -> None:
     [found] = problems_of(load, "swarmrig: 1\nnodes:\n" + "".join(f"  n{n}: {{}}\n" for n in range(10_000)))
-    assert "10000 nodes, at most 256" in found
+    assert "n256 would have the number 256, at most 255" in found
 
 
 def test_defaults_are_checked_and_reported_once(load: Any) -> None:

@@ -131,7 +131,7 @@ INVALID = [
     "nodes: {../a: }",
     "nodes: {a: {rol: sensor}}",
     "nodes: {a: {kind: qemuu}}",
-    "nodes: {a: {number: 256}}",
+    "nodes: {a: {number: 50000}}",
     "nodes: {a: {config: {channel: 15}}}",
     "nodes: {a: {config: {scenario: 10}}}",
     "nodes: {a: {config: {fall_thresh: 70000}}}",

@@ -297,7 +297,8 @@ class NodeBackend(Protocol):
     """One kind of node. The registry makes one instance per run.
 
     Optional: class attribute `restarts_exactly = True` for nodes that the network itself starts again after a failure
-    (`on_failure: restart`), at an exact virtual time.
+    (`on_failure: restart`), at an exact virtual time; `any_number = True` for nodes that do not send their number in
+    one byte, so that it may exceed 255.
     """
 
     kind: ClassVar[str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 
 @dataclass(slots=True)
@@ -79,7 +79,6 @@ class Place(Protocol):
         ...
 
 
-@runtime_checkable
 class ResidentNode(Protocol):
     """A node that is called when something is due. What it raises, from any call, ends it."""
 

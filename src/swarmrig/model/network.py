@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 DEFAULT_LATENCY_NS = 5_000_000
+MOST_CAPTURES = 600
+"""Links are captured, unless somebody says otherwise or there are more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ class RouterPlan:
     routes: tuple[Route, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NetworkPlan:
     """Everything the engine needs; the same plan drives real and virtual time."""
 
@@ -146,10 +149,20 @@ class NetworkPlan:
     routers: tuple[RouterPlan, ...] = ()
 
     def device(self, name: str) -> DevicePlan:
-        return next(device for device in self.devices if device.name == name)
+        """KeyError when there is none."""
+        return self._devices[name]
 
     def link(self, name: str) -> LinkPlan:
-        return next(link for link in self.links if link.name == name)
+        """KeyError when there is none."""
+        return self._links[name]
+
+    @cached_property
+    def _devices(self) -> Mapping[str, DevicePlan]:
+        return {device.name: device for device in self.devices}
+
+    @cached_property
+    def _links(self) -> Mapping[str, LinkPlan]:
+        return {link.name: link for link in self.links}
 
 
 class Fate(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,8 @@ class NetworkSpec:
     impairment: Impairment = Impairment()
     links: tuple[LinkSpec, ...] = ()
     mode: NetworkMode = NetworkMode.FABRIC
+    capture: bool | None = None
+    """Are links captured? None: unless there are very many."""
     quantum_ns: int = 0
     """Messages are handed to Python nodes at multiples of this; 0: when they arrive."""
 
@@ -245,7 +248,7 @@ class CheckSpec:
     source: SourceRef | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scenario:
     name: str
     """Already safe in paths: [A-Za-z0-9._-], at most 64 characters, no leading dot."""
@@ -263,13 +266,22 @@ class Scenario:
     """What the reader of the file should hear: unknown keys of a foreign dialect, values without effect."""
 
     def node(self, node_id: str) -> NodeSpec:
-        return next(node for node in self.nodes if node.id == node_id)
+        """KeyError when there is none."""
+        return self._by_id[node_id]
 
     def find_node(self, name: str | int) -> NodeSpec | None:
         """The node of this id or, for a number, of this number; None when there is none."""
-        return next((node for node in self.nodes if name in (node.id, node.number)), None)
+        return self._by_number.get(name) if isinstance(name, int) else self._by_id.get(name)
 
-    @property
+    @cached_property
+    def _by_id(self) -> Mapping[str, NodeSpec]:
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def _by_number(self) -> Mapping[int, NodeSpec]:
+        return {node.number: node for node in reversed(self.nodes)}
+
+    @cached_property
     def coordinator(self) -> NodeSpec | None:
         """The first coordinator, else the first gateway: where sensors send their frames."""
         by_role = [node for node in self.nodes if node.role is Role.COORDINATOR]

@@ -51,14 +51,15 @@ def transit_ips(link: int) -> tuple[str, str]:
 
 
 class MacPlan:
-    """52:54:00:TT:SS:ID for nodes: topology, low byte of the site (0 in flat networks), number."""
+    """52:54:HH:TT:SS:ID for nodes: topology, low byte of the site (0 in flat networks), low byte of the number; HH is
+    the high byte of whichever of the two is higher."""
 
     def __init__(self, topology: Topology) -> None:
         self._code = _TOPOLOGY_CODES[topology]
         self._routers = 0
 
     def node(self, site: int, number: int) -> str:
-        return _mac(self._code, site & 255, number & 255)
+        return _mac(self._code, site & 255, number & 255, max(site, number) >> 8)
 
     def aggregator(self) -> str:
         return _mac(_AGGREGATOR_FLAG | self._code, 0, 1)
@@ -72,5 +73,5 @@ class MacPlan:
         return _mac(_ROUTER_FLAG | self._code, self._routers >> 8 & 255, self._routers & 255)
 
 
-def _mac(topology: int, middle: int, last: int) -> str:
-    return f"52:54:00:{topology:02x}:{middle:02x}:{last:02x}"
+def _mac(topology: int, middle: int, last: int, high: int = 0) -> str:
+    return f"52:54:{high:02x}:{topology:02x}:{middle:02x}:{last:02x}"

@@ -8,6 +8,7 @@ Frames cross access wires and forwarders at once; only links take time.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from heapq import heappop
@@ -54,9 +55,9 @@ class Wire:
             raise ValueError(f"a direction is forward or backward, not {direction!r}")
         return [layers for name, layers in self.layers.items() if direction in (None, name)]
 
-    def counters(self) -> dict[str, object]:
+    def counters(self, waiting: tuple[Agenda, Mapping[Receiver, int]] | None = None) -> dict[str, object]:
         """Both directions, and their sums."""
-        forward, backward = self.forward.counters(), self.backward.counters()
+        forward, backward = self.forward.counters(waiting), self.backward.counters(waiting)
         drops = {
             fate: forward.drops.get(fate, 0) + backward.drops.get(fate, 0)
             for fate in {**forward.drops, **backward.drops}
@@ -203,15 +204,31 @@ class Engine:
 
     def frames_under_way(self) -> int:
         """Frames that are on some link now, or that a router is about to answer with."""
-        directions = [each for wire in self.wires.values() for each in (wire.forward, wire.backward)]
-        arrivals = {each.receiver for each in directions} | {each.send for each in directions}
+        arrivals = self._arrivals()
         return sum(entry[2] in arrivals for entry in self.agenda.heap)
+
+    def run_dry(self, deadline_ns: int) -> bool:
+        """Let what is under way arrive; False when some still is at the deadline. Python nodes hear of it, but what
+        they had before them they do not begin any more."""
+        self.agenda.drop_timers()
+        arrivals, heap = self._arrivals(), self.agenda.heap
+        while (some := any(entry[2] in arrivals for entry in heap)) and heap[0][0] <= deadline_ns:
+            self.advance_one()
+            if not any(entry[2] in arrivals for entry in heap):
+                self.advance(self.now_ns)  # and what Python nodes do about it at that instant
+        return not some
+
+    def _arrivals(self) -> frozenset[Receiver]:
+        """The receivers of frames that are on some link."""
+        directions = [each for wire in self.wires.values() for each in (wire.forward, wire.backward)]
+        return frozenset(each.receiver for each in directions) | {each.send for each in directions}
 
     def statistics(self) -> dict[str, Any]:
         """What has been counted up to now, and what Python nodes report: part of `Fabric.statistics`."""
         nodes = self.nodes
+        waiting = self.agenda, Counter(entry[2] for entry in self.agenda.heap)
         return {
-            "links": {name: wire.counters() for name, wire in self.wires.items()},
+            "links": {name: wire.counters(waiting) for name, wire in self.wires.items()},
             "routers": {router.name: {"forwarded": router.forwarded, "drops": router.drops} for router in self.routers},
             "nodes": {name: node.report() for name, node in nodes.items()},
             "node_turns": {name: node.turns for name, node in nodes.items() if node.turns},

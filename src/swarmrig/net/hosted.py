@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from heapq import heappush
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from swarmrig.api.steppable import Place, ResidentNode, SteppableNode, Timer
 from swarmrig.model.scenario import OnFailure
@@ -81,8 +81,11 @@ class HostedNode:
         heappush(self._heap, (t_ns, self._order(), self._handle, frame))
 
     def report(self) -> Mapping[str, Any]:
-        """The node's own report; empty once it has failed."""
-        return {} if self._node is None else self._node.report()
+        """The node's own report; empty once it has failed. A report that cannot be made says why."""
+        try:
+            return {} if self._node is None else self._node.report()
+        except Exception as error:
+            return {"no_report": f"{type(error).__name__}: {error}"}
 
     def take_console(self) -> list[tuple[int, str]]:
         """Lines since the last call."""
@@ -177,7 +180,7 @@ CALLS = frozenset(each.__code__ for each in (HostedNode._begin, HostedNode._hand
 
 def resident(node: AnyNode) -> ResidentNode:
     """The node, or one that stands for it."""
-    return node if isinstance(node, ResidentNode) else Stepped(node)
+    return cast(ResidentNode, node) if hasattr(node, "live_in") else Stepped(node)
 
 
 class Stepped:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappush
 from typing import Any
@@ -84,6 +84,11 @@ class Agenda:
             heap[:] = [entry for entry in heap if type(entry[3]) is not Timer or entry[3].callback is not None]
             heapify(heap)
             self._cancelled = 0
+
+    def drop_timers(self) -> None:
+        """Take back all calls of nodes."""
+        self.heap[:] = [entry for entry in self.heap if type(entry[3]) is not Timer]
+        heapify(self.heap)
 
 
 class Direction:
@@ -254,12 +259,15 @@ class Direction:
         if self._record is not None:
             self._record((t_ns, self._peer_interface, frame, Fate.OVERRUN.value))
 
-    def counters(self) -> Counters:
-        """What has happened so far."""
+    def counters(self, waiting: tuple[Agenda, Mapping[Receiver, int]] | None = None) -> Counters:
+        """What has happened so far. `waiting`: how many entries of an agenda each receiver has, for who asks many."""
         drops = {fate.value: count for fate, count in self.drops.items()}
         if self.overruns:
             drops[Fate.OVERRUN.value] = self.overruns
-        under_way = sum(entry[2] == self._deliver for entry in self._heap)
+        if waiting is not None and waiting[0] is self._agenda:
+            under_way = waiting[1].get(self._deliver, 0)
+        else:
+            under_way = sum(entry[2] == self._deliver for entry in self._heap)
         return Counters(
             frames=self.frames,
             byte_count=self.byte_count,

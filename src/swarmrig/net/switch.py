@@ -37,13 +37,14 @@ class SwitchPort:
     twelve bytes, finds the way of these.
     """
 
-    __slots__ = ("_flows", "_others", "_table", "egress")
+    __slots__ = ("_egresses", "_flows", "_table", "egress")
 
     def __init__(self, egress: Direction, table: _Table) -> None:
         self.egress = egress
         self._table = table
         self._flows: dict[bytes, Direction] = {}
-        self._others: tuple[Direction, ...] = ()
+        self._egresses: tuple[Direction, ...] = ()
+        """Of all ports of the switch, which share it: with thousands of them, one for each would be large."""
         table.flows.append(self._flows)
 
     def receive(self, t_ns: int, frame: bytes) -> None:
@@ -58,9 +59,9 @@ class SwitchPort:
         """An address is behind this port for certain, before anything comes from there."""
         self._table.ports[address] = self
 
-    def join(self, ports: Sequence[SwitchPort]) -> None:
-        """Say which ports the switch has."""
-        self._others = tuple(port.egress for port in ports if port is not self)
+    def join(self, egresses: tuple[Direction, ...]) -> None:
+        """Say where the ports of the switch lead, this one's own among them."""
+        self._egresses = egresses
 
     def _receive_new(self, t_ns: int, frame: bytes, key: bytes) -> None:
         table = self._table
@@ -79,8 +80,10 @@ class SwitchPort:
     def _flood(self, t_ns: int, frame: bytes) -> None:
         if frame[:5] == _LINK_LOCAL and frame[5] < 16:
             return
-        for egress in self._others:
-            egress.send(t_ns, frame)
+        own = self.egress
+        for egress in self._egresses:
+            if egress is not own:
+                egress.send(t_ns, frame)
 
     def _learn(self, source: bytes) -> None:
         table = self._table
@@ -97,8 +100,9 @@ def connect_switch(egresses: Sequence[Direction], capacity: int = TABLE_SIZE) ->
     """The ports of a new switch, one for each link direction that leads away from it."""
     table = _Table(capacity)
     ports = tuple(SwitchPort(egress, table) for egress in egresses)
+    shared = tuple(egresses)
     for port in ports:
-        port.join(ports)
+        port.join(shared)
     return ports
 
 

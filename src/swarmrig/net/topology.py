@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from swarmrig.api.nodes import NodePlan
 from swarmrig.errors import Problem, ScenarioError
-from swarmrig.model.network import LinkPlan, NetworkPlan
+from swarmrig.model.network import MOST_CAPTURES, LinkPlan, NetworkPlan
 from swarmrig.model.scenario import LinkSpec, NetworkMode, Scenario, SourceRef, Topology
 from swarmrig.net.devices import AGGREGATOR, AGGREGATOR_FACTORY, HOST
 from swarmrig.net.routed import Edge, plan_routed
@@ -52,7 +52,14 @@ def plan_network(scenario: Scenario, node_plans: Sequence[NodePlan]) -> NetworkP
     if bridged and not plan.switches:
         message = "network mode bridge needs one segment: a star, a mesh, or a custom topology that is a star"
         raise ScenarioError([Problem(message, scenario.source)])
-    return _with_own_impairments(plan, scenario.network.links)
+    return _with_own_impairments(_captured(plan, scenario.network.capture), scenario.network.links)
+
+
+def _captured(plan: NetworkPlan, wanted: bool | None) -> NetworkPlan:
+    """With captures or without: thousands of files are of no use to anybody who did not ask for them."""
+    if wanted or (wanted is None and len(plan.links) <= MOST_CAPTURES):
+        return plan
+    return replace(plan, links=tuple(replace(link, capture=False) for link in plan.links))
 
 
 def link_between(plan: NetworkPlan, a: str, b: str) -> str:

@@ -65,6 +65,14 @@ class RunPlan:
         return self.network.device(AGGREGATOR).ip
 
 
+def _uncaptured(scenario: Scenario, network: NetworkPlan) -> tuple[str, ...]:
+    """What nobody asked for is told."""
+    without = sum(not link.capture for link in network.links)
+    if scenario.network.capture is not None or not without:
+        return ()
+    return (f"{without} links are not captured, so nothing on them is proved or judged: `network: {{capture: true}}`",)
+
+
 def target_ip(scenario: Scenario, network: NetworkPlan, node: str) -> str:
     """Where the frames of a node go: to the hub; from the hub itself, without one, and where nodes cannot reach each
     other, to the aggregator."""
@@ -114,6 +122,7 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
         warnings=(
             *scenario.warnings,
             *wires.warnings(scenario),
+            *_uncaptured(scenario, network),
             *(f"{node.spec.id}: {text}" for node in nodes for text in node.warnings),
         ),
         outside=outside,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from shutil import which
@@ -26,6 +26,9 @@ _COMMON = frozenset(NodeEntry.model_fields)
 _MOST_DEFAULTS = 1000
 _SET_ELSEWHERE = {"node_id": "the node's `number`", "csi_channel": "`channel`"}
 """NVS keys that the format has another word for."""
+MOST_IN_A_BYTE = 255
+_OWN = frozenset({"number", "count"})
+"""What is no default."""
 _PROGRAMS = frozenset({"machine_binary", "renode"})
 """Options that name a program: without a separator it is found in PATH."""
 _KEPT_ACROSS_KINDS = frozenset({"role", "is_gateway", "config", "on_failure"})
@@ -105,20 +108,36 @@ class FleetReader:
             return Fleet((), ())
         if not nodes.entries:
             self._problems.add(nodes.mark, "nodes: expected at least one node")
-        if len(nodes.entries) > MAX_NODES:
-            message = f"nodes: {len(nodes.entries)} nodes, at most {MAX_NODES} are possible"
-            self._problems.add(nodes.mark, message, "a node's number is one byte (0..255) in the frames it sends")
         under = self._defaults(defaults)
-        some = list(nodes)[:MAX_NODES]
-        found, sound = [], []
-        for index, (node_id, entry) in enumerate(some):
+        found: list[NodeSpec] = []
+        sound: list[NodeSpec] = []
+        ids: list[str] = []
+        for node_id, entry in nodes:
+            count = self._count_of(entry)
+            names = [node_id] if count is None else [f"{node_id}-{number}" for number in range(1, count + 1)]
+            if len(ids) + len(names) > MAX_NODES:
+                self._problems.add(entry.mark, f"nodes: more than {MAX_NODES} nodes")
+                break
             problems_before = len(self._problems)
-            node = self._node(node_id, entry, index, under)
+            node = self._node(node_id, entry, len(ids), under)
             if node is not None:
-                found.append(node)
-                sound += [node] if len(self._problems) == problems_before else []
+                nodes_here = _copies(node, names, len(ids), keeps_number=_says(entry, "number"))
+                found += nodes_here
+                sound += nodes_here if len(self._problems) == problems_before else []
+            ids += names
         self._refuse_same_numbers(tuple(found), nodes)
-        return Fleet(tuple(found), tuple(nodes.entries), tuple(sound))
+        self._refuse_large_numbers(found, nodes)
+        return Fleet(tuple(found), tuple(ids), tuple(sound))
+
+    def _count_of(self, entry: Entry) -> int | None:
+        """How many nodes an entry stands for; None for one that does not say so."""
+        given = entry.value.get("count") if isinstance(entry.value, Table) else None
+        if not isinstance(given, Scalar) or not isinstance(given.value, int) or not 1 <= given.value <= MAX_NODES:
+            return None  # what else it may be is told by whoever reads the entry
+        if _says(entry, "number") and given.value > 1:
+            assert isinstance(entry.value, Table)
+            self._problems.add(entry.value.place("number"), "number: several nodes cannot have one number")
+        return given.value
 
     def _defaults(self, tree: Tree | None) -> Table:
         if is_null(tree):
@@ -129,11 +148,11 @@ class FleetReader:
         if _count(tree, _MOST_DEFAULTS) > _MOST_DEFAULTS:
             self._problems.add(tree.mark, f"defaults: more than {_MOST_DEFAULTS} values")
             return Table()
-        if "number" in tree.entries:
-            self._problems.add(tree.place("number"), "number: is each node's own and cannot be a default")
+        for key in _OWN & set(tree.entries):
+            self._problems.add(tree.place(key), f"{key}: is each node's own and cannot be a default")
         options = self._options_model(tree)
         self._refuse_unknown(tree.without(_COMMON), options)
-        return tree.without({"number"})
+        return tree.without(_OWN)
 
     def _node(self, node_id: str, entry: Entry, index: int, defaults: Table) -> NodeSpec | None:
         fault = node_id_fault(node_id)
@@ -225,7 +244,7 @@ class FleetReader:
             is_gateway=entry.is_gateway,
             scenario=config.scenario or 0,
             channel=6 if config.channel is None else config.channel,
-            tdm_slot=index if config.tdm_slot is None else config.tdm_slot,
+            tdm_slot=min(index, 255) if config.tdm_slot is None else config.tdm_slot,
             edge_tier=config.edge_tier,
             filter_mac=config.filter_mac,
             nvs={key: value for key, value in nvs.items() if value is not None},
@@ -236,18 +255,54 @@ class FleetReader:
             source=mark.ref,
         )
 
+    def _refuse_large_numbers(self, nodes: list[NodeSpec], tree: Table) -> None:
+        """Of nodes that send theirs in one byte. Where the file does not say them, the first is told."""
+        told = False
+        for node in nodes:
+            if node.number <= MOST_IN_A_BYTE or getattr(self._registry.node(node.kind), "any_number", False):
+                continue
+            written, given = _written(node, tree)
+            if given is not None:
+                seen = f"expected at most {MOST_IN_A_BYTE}, seen {node.number}"
+                self._problems.add(given.value.mark, f"{given.label}: {seen}")
+            elif not told:
+                told = True
+                message = f"{node.id} would have the number {node.number}, at most {MOST_IN_A_BYTE} is possible"
+                hint = (
+                    f"a node of kind {node.kind} sends its number in one byte; without `number`, that is its position"
+                )
+                self._problems.add(tree.place(written), message, hint)
+
     def _refuse_same_numbers(self, nodes: tuple[NodeSpec, ...], tree: Table) -> None:
         first: dict[int, str] = {}
         for node in nodes:
             other = first.setdefault(node.number, node.id)
             if other == node.id:
                 continue
-            body = tree.entries[node.id].value
-            given = body.entries.get("number") if isinstance(body, Table) else None
-            place = given.mark if given else tree.place(node.id)
+            written, given = _written(node, tree)
+            place = given.mark if given else tree.place(written)
             how = f"{given.label}: " if given else ""
             message = f"{how}{node.number} is the number of two nodes, {other} and {node.id}"
             self._problems.add(place, message, None if given else "without `number`, a node's position is its number")
+
+
+def _written(node: NodeSpec, tree: Table) -> tuple[str, Entry | None]:
+    """Where the file speaks of a node, and its `number` there."""
+    written = node.id if node.id in tree.entries else node.id.rpartition("-")[0]
+    body = tree.entries[written].value
+    return written, body.entries.get("number") if isinstance(body, Table) else None
+
+
+def _says(entry: Entry, key: str) -> bool:
+    return isinstance(entry.value, Table) and key in entry.value.entries
+
+
+def _copies(node: NodeSpec, names: list[str], index: int, *, keeps_number: bool) -> list[NodeSpec]:
+    """The nodes that an entry stands for: alike, but for id and number."""
+    if names == [node.id]:
+        return [node]
+    first = node.number if keeps_number else index
+    return [replace(node, id=name, number=first + place) for place, name in enumerate(names)]
 
 
 def _without_rivals(table: Table, layer: Table) -> Table:

@@ -21,7 +21,7 @@ from pydantic import (
 
 from swarmrig.flash.keys import CSI_CFG_KEYS, KeySpec, NvsType
 from swarmrig.flash.matrix import config as matrix_config
-from swarmrig.model.network import DEFAULT_LATENCY_NS
+from swarmrig.model.network import DEFAULT_LATENCY_NS, MOST_CAPTURES
 from swarmrig.model.scenario import FailurePolicy, NetworkMode, OnFailure, Role, TimeMode, Topology
 from swarmrig.scenario.quantities import (
     U8,
@@ -44,8 +44,8 @@ from swarmrig.scenario.quantities import (
 )
 
 FORMAT_VERSION = 1
-MAX_NODES = 256
-"""The node's number is one byte in every frame it sends."""
+MAX_NODES = 50_000
+"""As many addresses as a network of one segment has."""
 DEFAULT_DURATION_NS = 60_000_000_000
 
 
@@ -116,6 +116,11 @@ class NetworkEntry(Section):
     )
     link: LinkOptions = Field(LinkOptions.model_validate({}), description="Every link, unless `links` says more.")
     links: tuple[LinkEntry, ...] = Field((), description="Single links, or all links of a custom topology.")
+    capture: Switch | None = Field(
+        None,
+        description="Is there a pcapng file of every link? Faults of links are proved by it, and checks judge it. "
+        f"Default: yes, with up to {MOST_CAPTURES} links.",
+    )
     mode: NetworkMode = Field(
         NetworkMode.FABRIC,
         description="`fabric`: the rig's own network, which needs no root. `bridge`: the same, with this host in it. "
@@ -225,7 +230,14 @@ class NodeEntry(Section):
 
     kind: Text = Field("qemu", description="The backend that runs it.")
     role: Role = Field(Role.SENSOR, description="Its part in the swarm.")
-    number: U8 | None = Field(None, description="Its id in frames, unique. Default: its position in the file.")
+    number: Annotated[Integer, Field(ge=0, lt=MAX_NODES)] | None = Field(
+        None,
+        description="Its id in frames, unique. Default: its position in the file. Of devices with the rig's firmware "
+        "at most 255.",
+    )
+    count: Annotated[Integer, Field(ge=1, le=MAX_NODES)] | None = Field(
+        None, description="So many nodes in place of one, with the ids `ID-1`, `ID-2`, …."
+    )
     is_gateway: Switch = Field(False, description="Forwards to the aggregator when there is no coordinator.")
     machine: Text = Field("refnode-rv32", description="The emulated machine.")
     firmware: FirmwareEntry = Field(FirmwareEntry.model_validate({}), description="What it boots.")

@@ -60,6 +60,8 @@ def _network(scenario: Scenario) -> dict[str, Any]:
     if network.hub is not None:
         found["hub"] = network.hub
     found["mode"] = network.mode.value
+    if network.capture is not None:
+        found["capture"] = network.capture
     if network.quantum_ns:
         found["quantum"] = format_duration(network.quantum_ns)
     found["link"] = _impairment(network.impairment)

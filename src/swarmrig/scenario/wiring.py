@@ -53,6 +53,7 @@ def read_network(tree: Tree | None, fleet: Fleet, problems: Problems) -> Network
         impairment=impairment(entry.link),
         links=tuple(_link_spec(link, entry.link) for link in known),
         mode=entry.mode,
+        capture=entry.capture,
         quantum_ns=entry.quantum,
     )
 

@@ -32,7 +32,8 @@ class Distances:
         others = {*guests, *outside}
         python = {device.name: 0 for device in plan.devices if device.name not in others}
         inside = {*(switch.name for switch in plan.switches), *routers, *python}
-        ways = {start: _ways(edges, inside, start) for start in (*guests, *inside, *outside)}
+        starts = (*guests, *inside, *outside) if guests else ()  # or else nobody is to be reached
+        ways = {start: _ways(edges, inside, start) for start in starts}
         echoes = {**routers, **python, **dict.fromkeys(guests, 0)}
 
         def echo(guest: str) -> int:

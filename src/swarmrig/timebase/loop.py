@@ -214,12 +214,7 @@ class VirtualLoop:
 
     def settle(self, deadline_ns: int, done: Callable[[bool], None]) -> None:
         """Let what is under way arrive, with no guest to answer it; say whether nothing is by the deadline."""
-        engine = self.engine
-        while engine.frames_under_way() and (engine.next_ns() or 0) <= deadline_ns:
-            engine.advance_one()
-            if not engine.frames_under_way():
-                engine.advance(engine.now_ns)  # and what Python nodes do about it at that instant
-        done(not engine.frames_under_way())
+        done(self.engine.run_dry(deadline_ns))
 
     def flush(self) -> None:
         """Write everything recorded so far to the captures."""

@@ -36,6 +36,7 @@ class ContainerBackend:
     """Containers of a Docker engine behind a unix socket; podman's serves as well."""
 
     kind: ClassVar[str] = KIND
+    any_number: ClassVar[bool] = True
     options_model: ClassVar[type[ContainerOptions]] = ContainerOptions
 
     def __init__(self) -> None:

@@ -78,6 +78,7 @@ class LineBackend:
     """Any program that speaks the line protocol; exact in virtual time, if the program is."""
 
     kind: ClassVar[str] = "line"
+    any_number: ClassVar[bool] = True
     options_model: ClassVar[type[LineOptions]] = LineOptions
 
     async def prevents_virtual_time(self, spec: NodeSpec) -> str | None:  # noqa: ARG002 - the contract

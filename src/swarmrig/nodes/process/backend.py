@@ -31,6 +31,7 @@ class ProcessBackend:
     """Any program, in real time, with a network namespace of its own."""
 
     kind: ClassVar[str] = KIND
+    any_number: ClassVar[bool] = True
     options_model: ClassVar[type[ProcessOptions]] = ProcessOptions
 
     def __init__(self) -> None:

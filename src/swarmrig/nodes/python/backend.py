@@ -74,6 +74,7 @@ class PythonBackend:
     """Checks that the model exists; the network driver makes and runs it, and passes on its console."""
 
     kind: ClassVar[str] = "python"
+    any_number: ClassVar[bool] = True
     restarts_exactly: ClassVar[bool] = True
     options_model: ClassVar[Any] = PythonOptions
 

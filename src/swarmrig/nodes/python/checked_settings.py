@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -17,9 +18,15 @@ NODE_ID = get_args(NodeId)[1]
 _REFUSING = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
-def settings_model(kind: type[Any]) -> type[BaseModel]:
+def settings_model(kind: Any) -> type[BaseModel]:
     """A pydantic model of a model's `Settings`, that refuses what it does not know. TypeError for what is neither a
     dataclass nor a pydantic model."""
+    return _settings_model(kind)
+
+
+@lru_cache(maxsize=256)
+def _settings_model(kind: Any) -> type[BaseModel]:
+    """Made once for each class: thousands of nodes may have the same."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind if kind.model_config.get("extra") else create_model(kind.__name__, __base__=(_Refusing, kind))
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):

@@ -38,6 +38,7 @@ class VmBackend:
     """Linux guests on x86-64, by QEMU: emulated, or with KVM where that was seen to work."""
 
     kind: ClassVar[str] = "vm"
+    any_number: ClassVar[bool] = True
     options_model: ClassVar[type[VmOptions]] = VmOptions
 
     def __init__(self) -> None:

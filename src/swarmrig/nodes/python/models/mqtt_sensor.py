@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from swarmrig.nodes.python import mqtt
 from swarmrig.nodes.python.model import Model
@@ -64,4 +66,7 @@ class MqttSensor(Model):
         data = json.dumps(reading, separators=(",", ":")).encode()
         self._client.publish(self._topic, data, qos=self.settings.qos, retain=self.settings.retain)
         self.count("readings")
+
+    def report(self) -> Mapping[str, Any]:
         self.metrics["unacknowledged"] = self._client.unacknowledged
+        return super().report()
