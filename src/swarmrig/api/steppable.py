@@ -48,14 +48,15 @@ class SteppableNode(Protocol):
 
 
 class Timer:
-    """A call that is due at `t_ns`, for a node."""
+    """A call that is due at `t_ns`, for a node; with `period_ns`, again and again."""
 
-    __slots__ = ("callback", "owner", "t_ns")
+    __slots__ = ("callback", "owner", "period_ns", "t_ns")
 
-    def __init__(self, t_ns: int, callback: Callable[[], None], owner: object) -> None:
+    def __init__(self, t_ns: int, callback: Callable[[], None], owner: object, period_ns: int = 0) -> None:
         self.t_ns = t_ns
+        self.period_ns = period_ns
         self.callback: Callable[[], None] | None = callback
-        """None once it was made, or taken back."""
+        """None once it was made for the last time, or taken back."""
         self.owner = owner
 
 

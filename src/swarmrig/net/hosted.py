@@ -156,7 +156,12 @@ class HostedNode:
         callback, node = timer.callback, self._node
         if callback is None or node is None or timer.owner is not node:  # taken back, or of a former life
             return
-        timer.callback = None
+        period_ns = timer.period_ns
+        if period_ns:
+            timer.t_ns = t_ns + period_ns
+            self._agenda.push(timer, self._fire)
+        else:
+            timer.callback = None
         node.now_ns = t_ns
         try:
             callback()

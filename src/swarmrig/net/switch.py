@@ -50,8 +50,9 @@ class SwitchPort:
     def receive(self, t_ns: int, frame: bytes) -> None:
         flows = self._flows
         key = frame[:12]
-        if key in flows:
-            flows[key].send(t_ns, frame)
+        egress = flows.get(key)
+        if egress is not None:
+            egress.send(t_ns, frame)
         else:
             self._receive_new(t_ns, frame, key)
 

@@ -6,7 +6,7 @@ The network process hosts these nodes, so everything but the backend keeps to th
 from swarmrig.api.steppable import Timer
 from swarmrig.nodes.python.host import Datagram, Host, UdpSocket
 from swarmrig.nodes.python.message import MESSAGE_PORT, Message
-from swarmrig.nodes.python.model import Model, Repetition
+from swarmrig.nodes.python.model import Model
 from swarmrig.nodes.python.settings import Duration, NodeId, Rate, Share, Size
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Model",
     "NodeId",
     "Rate",
-    "Repetition",
     "Share",
     "Size",
     "Timer",

@@ -159,6 +159,16 @@ class Host:
         self.__place.push(timer)
         return timer
 
+    def every(self, period_ns: int, callback: Callable[[], None], *, first_ns: int | None = None) -> Timer:
+        """Call back again and again: first after `first_ns` (default: one period), then every `period_ns` without
+        drift. `cancel` ends that. ValueError for a period that is none."""
+        if period_ns < 1:
+            raise ValueError(f"{self.name}: a period takes at least 1 ns, not {period_ns}")
+        after_ns = period_ns if first_ns is None else max(first_ns, 0)
+        timer = Timer(self.now_ns + after_ns, callback, self, period_ns)
+        self.__place.push(timer)
+        return timer
+
     def call_after(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
         return self.call_at(self.now_ns + delay_ns, callback)
 
@@ -254,7 +264,11 @@ class Host:
         if type(frame) is DatagramFrame:  # as its sender made it
             src, sport, dst, dport, payload = frame.datagram
             if dst in self.__addresses and (frame[0] & 1 or frame[:6] == self.__mac_bytes):
-                self.__hand_out(Datagram(t_ns, src, sport, dst, dport, payload))
+                handler = self.__sockets.get(dport)
+                if handler is None:
+                    self.counters.closed_port += 1
+                else:
+                    handler(_new(Datagram, (t_ns, src, sport, dst, dport, payload)))
                 return
         plain = plain_datagram(frame)
         if plain is not None and (frame[0] & 1 or frame[:6] == self.__mac_bytes):
@@ -286,7 +300,12 @@ class Host:
             if timer is None:
                 self.receive(*alone.inputs.popleft())
             elif timer.callback is not None:
-                callback, timer.callback = timer.callback, None
+                callback = timer.callback
+                if timer.period_ns:
+                    timer.t_ns += timer.period_ns
+                    alone.push(timer)
+                else:
+                    timer.callback = None
                 callback()
         self.now_ns = max(self.now_ns, horizon_ns)
         result, alone.result = alone.result, StepResult([], [])
@@ -357,6 +376,7 @@ class Host:
             handler(datagram)
 
 
+_new = tuple.__new__
 MAX_FLOWS = 4096
 """Ways that a host remembers."""
 

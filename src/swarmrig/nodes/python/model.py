@@ -22,11 +22,10 @@ and seed give the same bytes in virtual time, and the same class runs in real ti
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from swarmrig.api.steppable import Timer
 from swarmrig.net.directory import NOBODY, Directory
 from swarmrig.nodes.python.host import Datagram, Host
 from swarmrig.nodes.python.message import MESSAGE_PORT, Message
@@ -99,13 +98,6 @@ class Model(Host):
         """The node that has an address; the address itself when none has."""
         return self.__directory.name_of.get(address, address)
 
-    def every(self, period_ns: int, callback: Callable[[], None], *, first_ns: int | None = None) -> Repetition:
-        """Call back again and again: first after `first_ns` (default: one period), then every `period_ns` without
-        drift. ValueError for a period that is none."""
-        if period_ns < 1:
-            raise ValueError(f"{self.name}: a period takes at least 1 ns, not {period_ns}")
-        return Repetition(self, period_ns, callback, self.now_ns + (period_ns if first_ns is None else first_ns))
-
     def count(self, name: str, by: int | float = 1) -> None:
         """Add to a metric."""
         self.metrics[name] = self.metrics.get(name, 0) + by
@@ -140,26 +132,3 @@ class Model(Host):
         inbox, self.__inbox = self.__inbox, []
         for message in sorted(inbox, key=lambda each: (each.time_us, each.src)):
             self.on_message(message)
-
-
-class Repetition:
-    """A call that comes again and again, until `cancel`."""
-
-    __slots__ = ("_callback", "_due_ns", "_host", "_period_ns", "_timer")
-
-    def __init__(self, host: Host, period_ns: int, callback: Callable[[], None], first_ns: int) -> None:
-        self._host = host
-        self._period_ns = period_ns
-        self._callback = callback
-        self._due_ns = first_ns
-        self._timer: Timer | None = host.call_at(first_ns, self._fire)
-
-    def cancel(self) -> None:
-        if self._timer is not None:
-            self._host.cancel(self._timer)
-            self._timer = None
-
-    def _fire(self) -> None:
-        self._due_ns += self._period_ns
-        self._timer = self._host.call_at(self._due_ns, self._fire)
-        self._callback()
