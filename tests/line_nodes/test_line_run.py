@@ -198,3 +198,18 @@ async def test_there_are_no_forks_of_a_program(tmp_path: Path) -> None:
     plan = await make_plan(load_scenario(path, registry=registry), registry)
     with pytest.raises(NotForkableError, match=r"node a \(kind line\) cannot be kept in a snapshot"):
         refuse_unforkable(plan)
+
+
+async def test_the_how_to_works(tmp_path: Path) -> None:
+    page = (HERE.parents[1] / "docs" / "howto" / "write-a-node-in-any-language.md").read_text()
+    scenario, client, in_c = (page.split(f"```{language}\n")[1].split("```")[0] for language in ("yaml", "python", "c"))
+    (tmp_path / "thermometer.py").write_text(client)
+    done = await finished(scenario.replace("python3", sys.executable), tmp_path)
+    assert done.record.verdict is Outcome.PASS, done.record.failures
+    assert done.record.metrics["nodes.gw.model.received"] >= 19
+    (tmp_path / "listens.c").write_text(in_c)
+    program = tmp_path / "listens"
+    subprocess.run(["cc", "-Wall", "-Werror", "-o", program, tmp_path / "listens.c"], check=True)
+    words = "INIT x {}\nADVANCE 0\n[]\nADVANCE 7\n[]\nSHUTDOWN\n"
+    said = subprocess.run([program], input=words, capture_output=True, text=True, check=True).stdout
+    assert said == "READY\n" + "DONE never\n[]\n" * 2

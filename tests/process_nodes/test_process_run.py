@@ -189,3 +189,11 @@ def networks() -> set[int]:
         with suppress(OSError):
             found.add(os.stat(f"/proc/{pid}/ns/net").st_ino)
     return found
+
+
+async def test_the_how_to_works(tmp_path: Path, busybox: str) -> None:
+    page = (HERE.parents[1] / "docs" / "howto" / "use-processes.md").read_text()
+    example = page.split("```yaml\n")[1].split("```")[0]
+    assert "busybox wget" in example and "python3" in example
+    done = await finished(example.replace("python3", sys.executable).replace("20s", "60s"), tmp_path)
+    assert done.record.verdict is Outcome.PASS, done.record

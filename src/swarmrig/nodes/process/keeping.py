@@ -72,10 +72,12 @@ class Keeping:
         self._loop.add_reader(control, self._on_readable)
 
     async def start(self, order: Mapping[str, Any]) -> None:
-        """Start the program. SpawnError says why it cannot be started."""
+        """Start the program. SpawnError or NodeError says why it cannot be started."""
         answer = await self._ask("start", dict(order))
         if answer[0] == "refused":
             _, number, stage = answer
+            if stage == "limits":
+                raise NodeError(self.node, f"limits: {os.strerror(number)}", hint="see what `ulimit -aH` permits")
             program, cwd = os.fsdecode(order["path"]), os.fsdecode(order["cwd"])
             raise spawn_error(self.node, program, cwd, order["argv"], number, stage)
 
