@@ -121,7 +121,7 @@ class _Solo:
         with CaptureWriter(self._place.net / f"{link.name}.pcapng", (link.a, link.b)) as capture:
             side = 0 if link.a == self._node else 1
             for t_ns, frame in deeds.frames:
-                if len(frame) >= MIN_FRAME:  # others never enter the network
+                if len(frame) >= MIN_FRAME and t_ns < self._finished.run_ns:  # others never enter the network
                     capture.record((t_ns, side, frame, None))
         if capture.failure is not None:
             raise HostError(f"cannot write to {self._place.net}: {capture.failure}", hint="free some space")
