@@ -14,7 +14,7 @@ from swarmrig.faults.links_place import DirectedParams, LinkPlace, how_long, pla
 from swarmrig.faults.observation import ObservedFault, evidence_data
 from swarmrig.model.facts import Fact, FaultStage, Frame
 from swarmrig.model.network import NetworkPlan
-from swarmrig.model.scenario import FaultSpec, Scenario, TimeMode
+from swarmrig.model.scenario import FaultSpec, Scenario
 from swarmrig.model.units import format_duration, format_rate, parse_rate_bps, parse_size_bytes
 from swarmrig.net.impairment import changed
 from swarmrig.timebase.distance import least_latency_ns
@@ -129,8 +129,8 @@ class Degrade(ObservedFault):
             new = changed(place.impairment(sender), changes)
             if "queue_bytes" in changes and new.rate_bps is None:
                 raise ValueError(f"frames queue for a rate, and {place.link} has none")
-            if scenario.time is TimeMode.VIRTUAL and not place.plan.access and not least_latency_ns(new):
-                raise ValueError(f"in virtual time every frame on {place.link} must take a time")
+            if scenario.time.has_guests and not place.plan.access and not least_latency_ns(new):
+                raise ValueError(f"in {scenario.time} time every frame on {place.link} must take a time")
         _, meters = _meters(place, changes, network)
         if not meters:
             raise ValueError(f"{place} is like that already")

@@ -12,7 +12,7 @@ from swarmrig.api import FaultContext, NodePlan
 from swarmrig.api.params import Params
 from swarmrig.faults.observation import ObservedFault
 from swarmrig.model.facts import ConsoleLine, Fact, Frame
-from swarmrig.model.network import NetworkPlan
+from swarmrig.model.network import NetworkPlan, PortKind
 from swarmrig.model.scenario import FaultSpec, Scenario, TimeMode
 from swarmrig.model.units import format_duration
 
@@ -90,8 +90,9 @@ class NodeFault(ObservedFault):
 
     @property
     def exact(self) -> bool:
-        """Does everything happen at exactly the time at which it is done?"""
-        return self.context.scenario.time is TimeMode.VIRTUAL
+        """Does what is done to the node happen at exactly the time at which it is done?"""
+        time = self.context.scenario.time
+        return time is TimeMode.VIRTUAL or (time is TimeMode.PACED and self.plan.port is PortKind.LOCKSTEP)
 
     def now(self) -> int:
         return self.context.now_ns()

@@ -66,7 +66,7 @@ class Pace:
     slipped_ns: int
     """How long run time waited for it beyond that: by so much the run took longer."""
     held_ns: int
-    """How long run time waited because something was done to nodes while time stood."""
+    """How long run time waited because something was done to nodes while time stood: emulators started, say."""
     handed_over: int
     """Frames that nodes of this machine's time were given."""
     late_max_ns: int

@@ -32,7 +32,7 @@ class Pace:
         self.slipped_ns = 0
         """How long the clock has waited for them."""
         self.held_ns = 0
-        """How long it has waited because time was made to stand."""
+        """How long it has waited because time was made to stand, or for emulators to start."""
         self.handed_over = 0
         """Frames that were given to devices of this machine's time."""
         self.late_ns = self.late_max_ns = 0
@@ -43,7 +43,7 @@ class Pace:
         self.origin_ns = monotonic_ns
 
     def follow(self, monotonic_ns: int, reached_ns: int, *, held: bool) -> int:
-        """The clock's reading now that virtual time has `reached_ns`; `held`: because somebody makes it stand there."""
+        """The clock's reading now that virtual time has `reached_ns`; `held`: somebody is made to wait there."""
         if self.origin_ns is None:
             return 0
         clock_ns = monotonic_ns - self.origin_ns

@@ -103,8 +103,9 @@ class PacedLoop(VirtualLoop):
         coordinator, pace = self._coordinator, self._pace
         if coordinator is None or pace.origin_ns is None:
             return
-        held = coordinator.standing
-        ended = held and coordinator.barrier_ns >= self._stops.end_ns
+        standing = coordinator.standing
+        ended = standing and coordinator.barrier_ns >= self._stops.end_ns
+        held = standing or any(guest.alive and not guest.greeted for guest in self._in_order)
         reached_ns = NEVER if ended else min(coordinator.next_ns, coordinator.barrier_ns)
         coordinator.heed(pace.follow(time.monotonic_ns(), reached_ns, held=held))
 
