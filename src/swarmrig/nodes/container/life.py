@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from swarmrig.api.nodes import ExitStatus, LaunchContext
 from swarmrig.errors import HostError, NodeError
+from swarmrig.nodes.background import background
 from swarmrig.nodes.console import Console, open_console
 from swarmrig.nodes.container.attachment import attached
 from swarmrig.nodes.container.configuration import STOP_S
@@ -116,11 +117,11 @@ class Life:
                 await self.ended()
 
     async def _begin(self, stack: AsyncExitStack, stream: Stream, line: socket.socket) -> None:
-        self._output = await stack.enter_async_context(_background(self._pass_output(stream, line)))
-        await stack.enter_async_context(_background(_pass_input(line, stream)))
+        self._output = await stack.enter_async_context(background(self._pass_output(stream, line)))
+        await stack.enter_async_context(background(_pass_input(line, stream)))
         await self._start()
-        self._exit = await stack.enter_async_context(_background(self._watch_exit()))
-        self._well = await stack.enter_async_context(_background(self._watch_health()))
+        self._exit = await stack.enter_async_context(background(self._watch_exit()))
+        self._well = await stack.enter_async_context(background(self._watch_health()))
         if self.place.options.network == FABRIC:
             self.namespace = await stack.enter_async_context(attached(self.place.context, self.pid))
         if self.place.gate is not None:
@@ -195,19 +196,6 @@ async def living(place: Place) -> AsyncIterator[Life]:
             life.namespace = None
     if console.failure:
         raise HostError(f"the console of {node} could not be logged on: {console.failure.strerror}")
-
-
-@asynccontextmanager
-async def _background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
-    """A task that is cancelled in the end. No task group: a life may be begun and ended by different tasks."""
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who needs the result asks for it
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([task])
 
 
 def exit_status(code: int) -> ExitStatus:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import anyio
 from swarmrig.api.nodes import ExitStatus, LaunchContext
 from swarmrig.errors import HostError
 from swarmrig.net.interface import Tap
+from swarmrig.nodes.background import background
 from swarmrig.nodes.console import Console, open_console
 from swarmrig.nodes.process.keeping import KILL_S, Keeping, Room, keeping, order_of
 from swarmrig.nodes.process.options import Limits, NetworkPlace, ProcessOptions
@@ -115,16 +116,16 @@ class Life:
 
     async def _begin(self, stack: AsyncExitStack) -> None:
         place, keeper = self.place, self.keeper
-        self._output = await stack.enter_async_context(_background(self._pass_output()))
-        await stack.enter_async_context(_background(self._pass_input()))
-        self._exit = await stack.enter_async_context(_background(keeper.wait()))
+        self._output = await stack.enter_async_context(background(self._pass_output()))
+        await stack.enter_async_context(background(self._pass_input()))
+        self._exit = await stack.enter_async_context(background(keeper.wait()))
         if keeper.interface is not None:
             try:
                 await place.context.network.attach(place.node, keeper.interface)
             finally:
                 os.close(keeper.interface)
         await keeper.start(place.order(place.options.command))
-        self._well = await stack.enter_async_context(_background(self._watch_readiness()))
+        self._well = await stack.enter_async_context(background(self._watch_readiness()))
 
     async def _watch_readiness(self) -> None:
         place, ready = self.place, self.place.options.ready
@@ -239,16 +240,3 @@ def limits_of(limits: Limits | None) -> Mapping[int, int]:
         resource.RLIMIT_FSIZE: limits.file_size,
     }
     return {number: value for number, value in found.items() if value is not None}
-
-
-@asynccontextmanager
-async def _background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
-    """A task that is cancelled in the end. No task group: a life may be begun and ended by different tasks."""
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who needs the result asks for it
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([task])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
 from swarmrig.api.nodes import LaunchContext, NodePlan
-from swarmrig.errors import HostError
 from swarmrig.flash.nvs import build_nvs
+from swarmrig.nodes.digests import sha256_of
 from swarmrig.nodes.qemu.machines import Storage
 from swarmrig.nodes.qemu.provisioning import expected_entries
 from swarmrig.nodes.qemu.setup import Setup
@@ -28,21 +27,6 @@ def provenance(setup: Setup, plan: NodePlan, context: LaunchContext) -> Mapping[
     if setup.machine.storage is not Storage.NONE:
         found["flash_sha256"] = _flash_digest(setup, plan, context)
     return found
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 (hex) of a file's content; read again only when the file has changed."""
-    try:
-        status = path.stat()
-        return _sha256(path, status.st_mtime_ns, status.st_size)
-    except OSError as error:
-        raise HostError(f"{path} cannot be read: {error.strerror}") from error
-
-
-@lru_cache(maxsize=256)
-def _sha256(path: Path, _modified_ns: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flash_digest(setup: Setup, plan: NodePlan, context: LaunchContext) -> str:

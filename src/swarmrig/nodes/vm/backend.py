@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 from swarmrig.api.nodes import LaunchContext, MemoryMap, NodePlan
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import NodeSpec, Scenario
+from swarmrig.nodes.digests import sha256_of
 from swarmrig.nodes.vm.command import command_template
-from swarmrig.nodes.vm.disk import digest_of, make_overlay
+from swarmrig.nodes.vm.disk import make_overlay
 from swarmrig.nodes.vm.node import VmNode, WithShell
 from swarmrig.nodes.vm.options import MIB, VmOptions
 from swarmrig.nodes.vm.setup import Setup, resolve
@@ -72,7 +73,9 @@ class VmBackend:
         node = plan.spec.id
         overlay = context.spawner.scope.temporary_directory / f"disk-{node}.qcow2"
         try:
-            setup = self._setups[node] if node in self._setups else await resolve(plan.spec)
+            if node not in self._setups:
+                self._setups[node] = await resolve(plan.spec)
+            setup = self._setups[node]
             if setup.disk is not None:
                 await make_overlay(context.spawner, node, setup.disk, overlay)
         except BaseException:
@@ -94,7 +97,7 @@ class VmBackend:
             "initrd": options.initrd,
             "disk": options.disk,
         }
-        found = {name: (str(path), digest_of(path)) for name, path in files.items() if path is not None}
+        found = {name: (str(path), sha256_of(path)) for name, path in files.items() if path is not None}
         return {name: path for name, (path, _) in found.items()} | {
             f"{name}_sha256": digest for name, (_, digest) in found.items()
         }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,12 +74,3 @@ async def _image_tool(spawner: Spawner, node: str, words: Sequence[str], purpose
         hint = "another program writes into it: give each its own copy, or end it" if "lock" in reason else None
         raise NodeError(node, f"disk: the image cannot {purpose}: {' '.join(reason.split())}", hint=hint)
     return completed
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 (hex) of a file's content."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise HostError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from error
