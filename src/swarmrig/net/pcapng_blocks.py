@@ -191,7 +191,18 @@ def first(options: Options, code: int) -> bytes | None:
 class Layout:
     """The structs of one byte order."""
 
-    __slots__ = ("head", "interface", "obsolete", "order", "packet", "pair", "section", "statistics", "u32")
+    __slots__ = (
+        "head",
+        "interface",
+        "obsolete",
+        "order",
+        "packet",
+        "packet_block",
+        "pair",
+        "section",
+        "statistics",
+        "u32",
+    )
 
     def __init__(self, order: ByteOrder) -> None:
         self.order: ByteOrder = order
@@ -201,6 +212,8 @@ class Layout:
         self.section = struct.Struct(order + "IHHq")
         self.interface = struct.Struct(order + "HHI")
         self.packet = struct.Struct(order + "IIIII")
+        self.packet_block = struct.Struct(order + "IIIIIII")
+        """Head and body of an Enhanced Packet Block, together."""
         self.obsolete = struct.Struct(order + "HHIIII")
         self.statistics = struct.Struct(order + "III")
 

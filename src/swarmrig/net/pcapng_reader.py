@@ -80,7 +80,7 @@ class BlockReader:
         if self._order is None and end >= _SHORTEST:
             self._order = _byte_order(data, 0)
         layout = LAYOUTS[self._order or "<"]
-        while end - at >= _SHORTEST:
+        while end - (at := self._packets(layout, data, at, found)) >= _SHORTEST:
             kind, size = layout.head.unpack_from(data, at)
             if kind == SECTION:
                 self._order = _byte_order(data, at)
@@ -108,8 +108,26 @@ class BlockReader:
         if self._rest:
             raise PcapngError(f"cut short: {len(self._rest)} bytes of a block at its end")
 
+    def _packets(self, layout: Layout, data: bytes, at: int, found: list[Block]) -> int:
+        """The hot path: packets one after the other, as long as they are whole and sound. Returns where they end."""
+        unpack, trailer, order = layout.packet_block.unpack_from, layout.u32.unpack_from, layout.order
+        interfaces, end, add, new = len(self.interfaces), len(data), found.append, tuple.__new__
+        while end - at >= 32:
+            kind, size, interface, high, low, captured, original = unpack(data, at)
+            begin, after = at + 28, at + size - 4
+            options_at = begin + captured + (-captured & 3)
+            if kind != ENHANCED_PACKET or interface >= interfaces or options_at > after or after + 4 > end:
+                break
+            if size & 3 or size > MAX_BLOCK or trailer(data, after)[0] != size:
+                break
+            options = _options(data[options_at:after], order) if options_at < after else ()
+            packet = interface, high << 32 | low, data[begin : begin + captured], original, options
+            add(new(EnhancedPacket, packet))
+            at = after + 4
+        return at
+
     def _packet(self, layout: Layout, data: bytes, at: int, end: int) -> EnhancedPacket:
-        """The hot path: what lies between `at` and `end`."""
+        """What lies between `at` and `end`, or what is wrong with it."""
         if end - at < 20:
             raise PcapngError(f"packet block of {end - at + 12} bytes is too short")
         interface, high, low, captured, original = layout.packet.unpack_from(data, at)
