@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from aiodocker import Docker
     from aiodocker.containers import DockerContainer
     from aiodocker.stream import Stream
-
-T = TypeVar("T")
 
 STOP_DEADLINE_S = STOP_S + ANSWER_S
 CHUNK = 64 << 10

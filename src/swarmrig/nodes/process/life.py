@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 
@@ -24,8 +24,6 @@ from swarmrig.nodes.process.options import Limits, NetworkPlace, ProcessOptions
 from swarmrig.nodes.process.readiness import Sayings, wait_until_ready
 from swarmrig.nodes.programs import find_program
 from swarmrig.nodes.settings import addresses_of, place_variables
-
-T = TypeVar("T")
 
 CHUNK = 64 << 10
 TAIL_BYTES = 4096
