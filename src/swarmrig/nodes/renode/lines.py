@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import termios
 import tty
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -35,7 +36,8 @@ def _terminal(node: str, link: Path) -> Iterator[int]:
     except OSError as error:
         raise NodeError(node, f"Renode made no terminal at {link}: {error.strerror}") from error
     try:
-        tty.setraw(fd)
+        with suppress(termios.error):  # Renode has just gone: whoever looks after it tells
+            tty.setraw(fd)
         yield fd
     finally:
         os.close(fd)
