@@ -1,8 +1,8 @@
 """Fixtures: how fast captures are verified, against tshark's capinfos; an image built, against dpkg-deb; and made.
 
 Verifying reads the same files as capinfos, which is C and only counts; CPU time of each. An image is built from a
-filled store; the peer unpacks the same packages with dpkg-deb and does nothing else. The run of a guest has no peer: what
-is asked for is a time, from the emulator's start to the generator's, and to the end of it all.
+filled store; the peer unpacks the same packages with dpkg-deb and does nothing else. The run of a guest has no peer:
+what is asked for is a time, from the emulator's start to the generator's, and to the end of it all.
 """
 
 from __future__ import annotations
