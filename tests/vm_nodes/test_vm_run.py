@@ -13,6 +13,8 @@ import anyio
 import pytest
 from vm_guests import PASSWORD, Linux
 
+from swarmrig.errors import SwarmrigError
+from swarmrig.integrations.session import open_swarm
 from swarmrig.model.verdict import Outcome
 from swarmrig.plugins import Registry
 from swarmrig.runtime.plan import make_plan
@@ -86,10 +88,10 @@ async def finished(text: str, directory: Path) -> FinishedRun:
 
 @pytest.mark.root
 async def test_a_guest_talks_with_a_device_and_serves_a_program(linux: Linux, tmp_path: Path) -> None:
-    options = f"{{{linux.yaml}}}".replace("{", "", 1).rstrip("}").replace(", ", "\n    ")
     (tmp_path / "client.py").write_text(CLIENT)
-    text = MIXED.replace("LINUX", options).replace("PASSWORD", PASSWORD)
-    done = await finished(text.replace("PYTHON", sys.executable).replace("CLIENT", "./client.py"), tmp_path)
+    done = await finished(
+        _filled(MIXED, linux).replace("PYTHON", sys.executable).replace("CLIENT", "./client.py"), tmp_path
+    )
     assert done.record.verdict is Outcome.PASS, done.record
     assert not done.record.failures
     provenance = json.loads((done.directory / "provenance.json").read_text())["nodes"]["web"]
@@ -97,6 +99,34 @@ async def test_a_guest_talks_with_a_device_and_serves_a_program(linux: Linux, tm
     events = [json.loads(line) for line in (done.directory / "events.jsonl").read_text().splitlines()]
     times = [event["t"] for event in events if event.get("source") == "web" and event["kind"].endswith("line")]
     assert times == sorted(times)
+
+
+LED = """
+swarmrig: 1
+name: led
+duration: 100s
+nodes:
+  web:
+    LINUX
+    login: {user: root, password: PASSWORD}
+  other: {kind: vm, kernel: BARE, memory: 16MiB, accel: tcg}
+"""
+
+
+def test_who_leads_a_swarm_by_hand_runs_commands(linux: Linux, bare: Path, tmp_path: Path) -> None:
+    path = tmp_path / "led.swarmrig.yml"
+    path.write_text(_filled(LED, linux).replace("BARE", str(bare)))
+    with open_swarm(path, output_dir=tmp_path / "runs") as swarm:
+        web, other = swarm.node("web"), swarm.node("other")
+        assert web.succeed("echo $SWARMRIG_NODE", timeout="120s") == "web\n"
+        assert web.fail("echo no; exit 3") == "no\n"
+        assert web.execute("exit 3").status == 3
+        with pytest.raises(AssertionError, match=r"(?s)'echo why; false' ended with exit 1.*why"):
+            web.succeed("echo why; false")
+        with pytest.raises(AssertionError, match="'true' should have failed"):
+            web.fail("true")
+        with pytest.raises(SwarmrigError, match="other"):
+            other.execute("true")
 
 
 async def test_a_panic_ends_the_run_and_is_told(bare: Path, tmp_path: Path) -> None:
@@ -130,6 +160,10 @@ async def test_a_rig_that_is_killed_leaves_no_guest_and_no_overlay(bare: Path, t
         rig.kill()
         rig.wait()
     assert (tmp_path / "base.img").read_bytes() == bytes(1 << 20)
+
+
+def _filled(text: str, linux: Linux) -> str:
+    return text.replace("LINUX", linux.yaml.replace(", ", "\n    ")).replace("PASSWORD", PASSWORD)
 
 
 def _disk(directory: Path) -> str:

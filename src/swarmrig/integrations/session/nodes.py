@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmrig.api import CanFlash, CanPowerCycle, HasMemory, HasMonitor
+from swarmrig.api import CanFlash, CanPowerCycle, CommandResult, HasMemory, HasMonitor, HasShell
 from swarmrig.integrations.session.errors import NotSeenError
 from swarmrig.integrations.session.transcript import Pattern, Search, compiled, exactly
-from swarmrig.model.units import parse_duration_ns
+from swarmrig.model.units import NS_PER_S, parse_duration_ns
 
 if TYPE_CHECKING:
     from swarmrig.integrations.session.swarm import Swarm
 
 DEFAULT_TIMEOUT = "30s"
+COMMAND_TIMEOUT = "60s"
 Duration = str | float
 """`"2s"`, `"50ms"`; a bare number is seconds."""
 
@@ -107,6 +108,27 @@ class Node:
             raise ValueError("a command is one line of text")
         return str(self._swarm._ask(self._call, HasMonitor, "monitor", command))
 
+    def execute(self, command: str, timeout: Duration = COMMAND_TIMEOUT) -> CommandResult:
+        """Run a command in the shell on its console: exit status and output. SwarmrigError when it has no shell."""
+        result: CommandResult = self._swarm._ask(self._execute, command, parse_duration_ns(timeout) / NS_PER_S)
+        return result
+
+    def succeed(self, command: str, timeout: Duration = COMMAND_TIMEOUT) -> str:
+        """The output of a command that must end with exit 0 (else AssertionError)."""
+        __tracebackhide__ = True
+        result = self.execute(command, timeout)
+        if result.status:
+            raise AssertionError(f"{command!r} ended with exit {result.status}; it said:\n{result.output}")
+        return result.output
+
+    def fail(self, command: str, timeout: Duration = COMMAND_TIMEOUT) -> str:
+        """The output of a command that must not end with exit 0 (else AssertionError)."""
+        __tracebackhide__ = True
+        result = self.execute(command, timeout)
+        if not result.status:
+            raise AssertionError(f"{command!r} should have failed; it said:\n{result.output}")
+        return result.output
+
     def can(self, capability: type[Any]) -> bool:
         """Has it this capability, a protocol of swarmrig.api?"""
         return self._swarm._lead.can(self.name, capability)
@@ -117,6 +139,10 @@ class Node:
 
     async def _call(self, capability: type[Any], method: str, *arguments: Any) -> Any:
         return await getattr(self._swarm._lead.node(self.name, capability), method)(*arguments)
+
+    async def _execute(self, command: str, timeout_s: float) -> CommandResult:
+        shell: HasShell = self._swarm._lead.node(self.name, HasShell)
+        return await shell.execute(command, timeout_s=timeout_s)
 
     def _own(self, pattern: Any) -> Any:
         """A pattern as this kind of node takes it."""
