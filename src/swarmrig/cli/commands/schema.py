@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-_KINDS = ("scenario", "results", "suite")
+_KINDS = ("scenario", "results", "suite", "image")
 
 
 @click.command("schema")
 @click.argument("which", type=click.Choice(_KINDS), default="scenario", metavar=f"[{'|'.join(_KINDS)}]")
 def command(which: str) -> None:
-    """Print the JSON Schema of scenario files, of results or of suite files.
+    """Print the JSON Schema of scenario files, of results, of suite files or of recipes of guest images.
 
     The schema of scenario files covers the nodes, faults and checks that are installed, plugins included.
     """
@@ -24,6 +24,10 @@ def command(which: str) -> None:
         from swarmrig.suites.native import suite_schema
 
         say_json(suite_schema())
+    elif which == "image":
+        from swarmrig.fixtures.recipe import recipe_schema
+
+        say_json(recipe_schema())
     else:
         from swarmrig.plugins import Registry
         from swarmrig.scenario.schema import scenario_schema
