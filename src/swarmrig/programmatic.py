@@ -122,7 +122,7 @@ class RunSettings(TypedDict, total=False):
     duration_s: float
     """In place of the file's."""
     time: str
-    """Which clock rules, in place of the file's: auto, virtual or real."""
+    """Which clock rules, in place of the file's: auto, virtual, paced or real."""
     overrides: Mapping[str, object]
     """Single values by path, as `--set` has them: `{"network.link.loss": 0.01}`."""
     output_dir: str | Path

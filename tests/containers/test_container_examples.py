@@ -41,7 +41,7 @@ def test_devices_a_broker_and_a_cloud(engine: Any, example: Any, tmp_path: Path)
     assert result.success, (told, result.problems)
     gateway = (result.directory / "nodes" / "gateway" / "console.log").read_text()
     assert "New client connected from 10." in gateway and " as cloud " in gateway
-    assert engine.containers() == []
+    assert engine.containers(f"swarmrig.run={result.record.run_id}") == []
 
 
 def test_five_hundred_sensors_and_one_service(engine: Any, example: Any, tmp_path: Path) -> None:
@@ -53,4 +53,4 @@ def test_five_hundred_sensors_and_one_service(engine: Any, example: Any, tmp_pat
     broker = (result.directory / "nodes" / "broker" / "console.log").read_text()
     clients = set(re.findall(r"New client connected from 10\.\S+ as (sensor-\d+) ", broker))
     assert len(clients) == 500
-    assert engine.containers() == []
+    assert engine.containers(f"swarmrig.run={result.record.run_id}") == []
