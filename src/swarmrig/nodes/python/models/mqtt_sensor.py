@@ -52,15 +52,13 @@ class MqttSensor(Model):
         self._topic = told.topic.replace("{id}", self.name)
         self._values = {kind: Wandering(kind, self.random) for kind in told.sensors}
         start = self.random.randrange(told.period) if told.start is None else told.start
-        self.call_after(start, self._connect)
+        self._client: MqttClient | None = None
         self.every(told.period, self._measure, first_ns=start)
         self.log(f"mqtt-sensor: {', '.join(self._values)} to {self._topic} at {told.broker}")
 
-    def _connect(self) -> None:
-        """Not before there is something to say: hundreds that ask for the broker in one instant ask each other, too."""
-        self._client = MqttClient(self, self.settings.broker, port=self.settings.port)
-
     def _measure(self) -> None:
+        if self._client is None:  # not before: hundreds that ask for the broker in one instant ask each other, too
+            self._client = MqttClient(self, self.settings.broker, port=self.settings.port)
         seq = int(self.metrics.get("readings", 0))
         reading = {"seq": seq, "values": {kind: value.step() for kind, value in self._values.items()}}
         data = json.dumps(reading, separators=(",", ":")).encode()
@@ -68,5 +66,5 @@ class MqttSensor(Model):
         self.count("readings")
 
     def report(self) -> Mapping[str, Any]:
-        self.metrics["unacknowledged"] = self._client.unacknowledged
+        self.metrics["unacknowledged"] = 0 if self._client is None else self._client.unacknowledged
         return super().report()
