@@ -28,6 +28,7 @@ OUTPUTS = {
 }
 
 
+@pytest.mark.slow
 async def test_a_guest_from_power_to_power(linux: Linux, tmp_path: Path) -> None:
     """One boot for all that a healthy guest does."""
     disk = tmp_path / "base.raw"

@@ -87,6 +87,7 @@ async def finished(text: str, directory: Path) -> FinishedRun:
 
 
 @pytest.mark.root
+@pytest.mark.slow
 async def test_a_guest_talks_with_a_device_and_serves_a_program(linux: Linux, tmp_path: Path) -> None:
     (tmp_path / "client.py").write_text(CLIENT)
     done = await finished(
