@@ -185,7 +185,6 @@ class Emulation:
         self.externals = {}
         self.inputs = {}
         self.started = False
-        self.answers = recorded_answers(version)
 
     @property
     def machine(self):
@@ -200,18 +199,11 @@ class Emulation:
         self.inputs[fd] = react
 
 
-def recorded_answers(version):
-    """What each command was answered in the recordings, the first time."""
-    found = {}
-    for name in ("t1_main", "t4_long"):
-        recorded = recording(version, name)
-        for command in recorded.lines:
-            match = re.search(
-                re.escape(command.encode() + b"\n\r") + rb"(.*?)\r?\((?:x|monitor|fromE|yy)\) ", recorded.received, re.S
-            )
-            if match:
-                found.setdefault(command, match[1])
-    return found
+def recorded_answer(version, command):
+    """What a command was answered in the recordings, the first time; None when nobody gave it."""
+    answer = re.escape(command.encode() + b"\n\r") + rb"(.*?)\r?\((?:x|monitor|fromE|yy)\) "
+    found = (re.search(answer, recording(version, name).received, re.S) for name in ("t1_main", "t4_long"))
+    return next((match[1] for match in found if match), None)
 
 
 # --- commands: each returns what is printed -------------------------------------------------------------------
@@ -450,8 +442,9 @@ def execute(emulation, command):
         return known[head](emulation, command, rest)
     if emulation.machine is not None and head in emulation.machine.uarts and rest:
         return uart_command(emulation, command, head, rest)
-    if command in emulation.answers:
-        return emulation.answers[command]
+    answer = recorded_answer(emulation.version, command)
+    if answer is not None and not re.search(rb"(?<!\r)\r\n\Z", answer):
+        return answer
     raise CommandError(f"No such command or device: {head}")
 
 

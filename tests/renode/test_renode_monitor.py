@@ -1,5 +1,6 @@
 """The client against a monitor in a process of its own: also one that is late, hangs, dies, or serves somebody else."""
 
+import itertools
 import socket
 import time
 from pathlib import Path
@@ -27,23 +28,22 @@ async def test_commands_are_answered(version, colours, tmp_path):
             assert await monitor.execute("start") == "Starting emulation..."
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("nosuch", "No such command or device: nosuch"),
-        ("mach set 5", "Wrong machine number. Type mach to show a list of available machines."),
-        ('mach set "zzz"', "Machine zzz not found."),
-        ("mach", "Bad parameters for command mach"),
-        ("connector Connect sysbus.nope term", "Parameters did not match the signature"),
-        ("sysbus LoadELF @/no/such", "File does not exist: /no/such"),
-        ('"unterminated', "Could not tokenize here:"),
-    ],
-)
-async def test_a_refused_command_is_an_error_with_the_whole_answer(version, command, said, tmp_path):
+REFUSED = [
+    ("nosuch", "No such command or device: nosuch"),
+    ("mach set 5", "Wrong machine number. Type mach to show a list of available machines."),
+    ('mach set "zzz"', "Machine zzz not found."),
+    ("mach", "Bad parameters for command mach"),
+    ("connector Connect sysbus.nope term", "Parameters did not match the signature"),
+    ("sysbus LoadELF @/no/such", "File does not exist: /no/such"),
+    ('"unterminated', "Could not tokenize here:"),
+]
+
+
+async def test_a_refused_command_is_an_error_with_the_whole_answer(version, tmp_path):
     with served(tmp_path / "s", version=version) as server:
         async with server.monitor() as monitor:
             await monitor.execute('mach create "x"')
-            for foreign in (False, True):
+            for (command, said), foreign in itertools.product(REFUSED, (False, True)):
                 with pytest.raises(CommandError) as caught:
                     await monitor.execute(command, foreign=foreign)
                 assert said in caught.value.answer
@@ -220,13 +220,13 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-async def test_what_is_no_single_line_never_reaches_the_monitor(attack, tmp_path):
+async def test_what_is_no_single_line_never_reaches_the_monitor(tmp_path):
     with served(tmp_path / "s") as server:
         async with server.monitor() as monitor:
-            with pytest.raises(ValueError, match="monitor command"):
-                await monitor.execute(ATTACKS[attack], foreign=True)
-            assert await monitor.execute('echo "fine"') == "fine"
+            for attack in ATTACKS.values():
+                with pytest.raises(ValueError, match="monitor command"):
+                    await monitor.execute(attack, foreign=True)
+                assert await monitor.execute('echo "fine"') == "fine"
         assert server.commands == []
 
 
