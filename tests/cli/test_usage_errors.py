@@ -20,7 +20,7 @@ from swarmrig.errors import HostError, Problem, ScenarioError
         (["run", "standard", "--seed", "many"], "--seed"),
         (["run", "standard", "--duration", "0"], "greater than zero"),
         (["run", "standard", "--duration", "5 parsecs"], "50ms, 1.5s or 2m"),
-        (["run", "standard", "--time", "fake"], "'auto', 'virtual', 'real'"),
+        (["run", "standard", "--time", "fake"], "'auto', 'virtual', 'paced', 'real'"),
         (["run", "standard", "--set", "duration"], "expected PATH=VALUE"),
         (["run", "standard", "--set", "=1"], "expected PATH=VALUE"),
         (["run", "standard", "--baseline-fail", "nodes.*.sent:5%"], "needs --baseline RUN"),
