@@ -16,13 +16,16 @@ pytestmark = pytest.mark.anyio
 DAEMON = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+reading, writing = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         os.environ.clear()
         print("daemon", os.getpid(), flush=True)
+        os.write(writing, b"!")
         while True: time.sleep(60)
     os._exit(0)
+os.read(reading, 1)
 os.wait()
 %s
 """
