@@ -19,7 +19,7 @@ from swarmrig.plugins import Registry
 from swarmrig.runtime.plan import make_plan
 from swarmrig.scenario.load import load_scenario
 
-MODELS = '''
+MODELS = """
 from dataclasses import dataclass
 from pathlib import Path
 from pydantic import BaseModel, Field
@@ -64,7 +64,7 @@ class Picky(Model):
 
 
 BROKEN = 3
-'''
+"""
 
 
 @pytest.fixture
@@ -145,7 +145,10 @@ def test_whatever_makes_a_node_is_a_model(folder: Path) -> None:
         ('{model: "./models.py:BROKEN"}', "is a int, not callable"),
         ("{settings: {}}", "missing key 'model'"),
         ('{model: "./models.py:Plain"}', "missing key 'to'"),
-        ('{model: "./models.py:Plain", settings: {to: hub, perod: 1s}}', "t.yml:5:62: perod: unknown setting: did you mean 'period'"),
+        (
+            '{model: "./models.py:Plain", settings: {to: hub, perod: 1s}}',
+            "t.yml:5:62: perod: unknown setting: did you mean",
+        ),
         ('{model: "./models.py:Plain", settings: {to: hub, period: x}}', "t.yml:5:63: period: expected a duration"),
         ('{model: "./models.py:Plain", settings: {to: hub, kinds: [1]}}', "kinds: expected a text"),
         ('{model: "./models.py:Plain", settings: {to: hib}}', "settings.to: no node is called 'hib'"),
@@ -185,7 +188,8 @@ def test_many_nodes_have_names_numbers_and_addresses_of_their_own(folder: Path) 
 def test_captures_are_made_when_they_are_asked_for(folder: Path) -> None:
     for wanted, count, captured in (("true", 600, True), ("false", 2, False)):
         (folder / "t.yml").write_text(
-            f"swarmrig: 1\nnetwork: {{capture: {wanted}}}\nnodes: {{n: {{kind: python, model: cloud, count: {count}}}}}\n"
+            f"swarmrig: 1\nnetwork: {{capture: {wanted}}}\n"
+            f"nodes: {{n: {{kind: python, model: cloud, count: {count}}}}}\n"
         )
         plan = anyio.run(make_plan, load_scenario(folder / "t.yml", registry=Registry.load()), Registry.load())
         assert {link.capture for link in plan.network.links} == {captured}

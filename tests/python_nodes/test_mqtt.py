@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
+import contextlib
+
 from wired import MS, S, failures, ip_of, node_of, wired
 
 from swarmrig.nodes.python import mqtt
@@ -71,10 +73,8 @@ def test_any_bytes_are_packets_or_refused(data: bytes) -> None:
         return
     for packet in packets:
         for parse in parsers:
-            try:
+            with contextlib.suppress(MqttError):
                 parse(packet)
-            except MqttError:
-                pass
 
 
 @pytest.mark.parametrize(

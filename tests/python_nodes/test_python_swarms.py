@@ -14,7 +14,7 @@ import swarmrig
 from swarmrig.model.verdict import Outcome
 
 HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "write-a-python-node.md").read_text(encoding="utf-8")
-BAD = '''
+BAD = """
 import time
 from swarmrig.nodes.python import Model
 
@@ -45,7 +45,7 @@ class Asleep(Bad):
 class Good(Model):
     def on_start(self):
         self.every(1_000_000_000, lambda: self.log("fine"))
-'''
+"""
 
 
 def run(folder: Path, text: str, name: str = "t", **options: object) -> swarmrig.RunResult:

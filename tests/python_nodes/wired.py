@@ -31,9 +31,7 @@ def wired(
     for number, name in enumerate(nodes):
         mac = f"02:00:00:00:00:{number:02x}"
         own = {"mac": mac, "ip": ip_of(number), "seed": seed, "settings": (settings or {}).get(name, {}), **config}
-        devices.append(
-            DevicePlan(name, mac, f"lan--{name}", PortKind.PYTHON, ip_of(number), factory="x:y", config=own)
-        )
+        devices.append(DevicePlan(name, mac, f"lan--{name}", PortKind.PYTHON, ip_of(number), factory="x:y", config=own))
     links = tuple(LinkPlan(f"lan--{name}", "lan", name, impairment, impairment) for name in nodes)
     plan = NetworkPlan(seed, tuple(devices), links, (SwitchPlan("lan"),))
     directory = Directory.of_plan(plan)
