@@ -7,14 +7,13 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from swarmrig.cli.bare_plan import bare_network
-from swarmrig.cli.picture import draw
-from swarmrig.cli.picture.graph import Graph, Place, Wire, network_graph
-from swarmrig.cli.picture.layout import BOX_HEIGHT, BOX_WIDTH, layout
+from swarmrig.cli.picture import draw, graph_of
 from swarmrig.cli.picture.svg import svg
 from swarmrig.cli.picture.text import mermaid
 from swarmrig.model.network import Impairment
 from swarmrig.model.scenario import LinkSpec, NetworkSpec, NodeSpec, Role, Scenario, TimeMode, Topology
+from swarmrig.reports.picture.graph import Graph, Place, Wire
+from swarmrig.reports.picture.layout import BOX_HEIGHT, BOX_WIDTH, layout
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -41,7 +40,7 @@ CASES = [
 @pytest.mark.parametrize(("topology", "count", "network"), CASES)
 def test_every_place_is_drawn_once_and_apart(topology, count, network):
     made = scenario(topology, count, **network)
-    graph = network_graph(made, bare_network(made))
+    graph = graph_of(made)
     names = [place.name for place in graph.places]
     assert len(set(names)) == len(names)
     assert {node.id for node in made.nodes} | {"aggregator"} <= set(names)

@@ -9,9 +9,9 @@ from typing import Any
 
 from swarmrig.api import NodePlan
 from swarmrig.cli.output import counted, harmless, jsonable
-from swarmrig.cli.wires import describe_link
 from swarmrig.model.scenario import CheckSpec
 from swarmrig.model.units import NS_PER_S, format_duration
+from swarmrig.reports.picture.wires import describe_link
 from swarmrig.runtime.plan import PlannedFault, RunPlan
 
 

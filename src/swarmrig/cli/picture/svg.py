@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from xml.sax.saxutils import escape
 
 from swarmrig.cli.output import harmless
-from swarmrig.cli.picture.graph import Graph, Place, Wire
-from swarmrig.cli.picture.layout import BOX_HEIGHT, BOX_WIDTH, Point, layout
+from swarmrig.reports.picture.graph import Graph, Place, Wire
+from swarmrig.reports.picture.layout import BOX_HEIGHT, BOX_WIDTH, Point, layout
 
 _MARGIN = 40.0
 _TITLE_HEIGHT = 30.0

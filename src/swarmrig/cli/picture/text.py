@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from swarmrig.cli.output import harmless
-from swarmrig.cli.picture.graph import Graph
+from swarmrig.reports.picture.graph import Graph
 
 _SHAPES = {"switch": ("{{", "}}"), "router": ("{{", "}}"), "service": ("([", "])"), "coordinator": ("[[", "]]")}
 _ENTITIES = str.maketrans({'"': "#quot;", "<": "#lt;", ">": "#gt;", "\n": " "})

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from swarmrig.cli.output import counted
-from swarmrig.cli.wires import describe_link
 from swarmrig.model.network import NetworkPlan
-from swarmrig.model.scenario import NodeSpec, Scenario
+from swarmrig.reports.picture.wires import describe_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,13 @@ class Graph:
         return adjacent
 
 
-def network_graph(scenario: Scenario, network: NetworkPlan) -> Graph:
-    """The plan as it is drawn: a switch or router at a device's own site is one place with the device."""
+def network_graph(title: str, roles: Mapping[str, str], network: NetworkPlan) -> Graph:
+    """The plan as it is drawn: a switch or router at a device's own site is one place with the device. `roles` has
+    the kind of each device that is a node; all others are services."""
     site = _sites(network)
-    nodes = {node.id: node for node in scenario.nodes}
     places = [
-        Place(device.name, _kind(nodes.get(device.name)), f"{device.ip}/{device.prefix}") for device in network.devices
+        Place(device.name, roles.get(device.name, "service"), f"{device.ip}/{device.prefix}")
+        for device in network.devices
     ]
     alone = [(switch.name, "switch") for switch in network.switches]
     alone += [(router.name, "router") for router in network.routers]
@@ -62,7 +61,6 @@ def network_graph(scenario: Scenario, network: NetworkPlan) -> Graph:
         for link in network.links
         if not link.access
     ]
-    title = f"{scenario.name}: {scenario.network.topology.value} of {counted(len(scenario.nodes), 'node')}"
     return Graph(title, tuple(places), tuple(wires))
 
 
@@ -75,7 +73,3 @@ def _sites(network: NetworkPlan) -> Mapping[str, str]:
             device, forwarder = (link.a, link.b) if link.a in devices else (link.b, link.a)
             site.setdefault(forwarder, device)
     return site
-
-
-def _kind(node: NodeSpec | None) -> str:
-    return "service" if node is None else node.role.value

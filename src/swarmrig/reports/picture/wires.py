@@ -1,4 +1,4 @@
-"""Links in words, shared by `plan` and `graph`."""
+"""Links in words, for listings and pictures."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from swarmrig.cli.picture.graph import Graph
+from swarmrig.reports.picture.graph import Graph
 
 Point = tuple[float, float]
 

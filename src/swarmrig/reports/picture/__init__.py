@@ -1,0 +1,1 @@
+"""The network of a run as a graph with places on a plane, for pictures of any kind."""
