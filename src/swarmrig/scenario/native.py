@@ -262,7 +262,8 @@ class Header(Section):
     time: TimeMode = Field(
         TimeMode.AUTO,
         description="Which clock rules: `real`, the wall's; `virtual`, one that only the run has, so that the same "
-        "file and seed give the same bytes; `auto`, virtual when every node can.",
+        "file and seed give the same bytes; `paced`, that one for the nodes that can, held to the wall's, by which the "
+        "others live; `auto`, virtual when every node can, paced when some can, else real.",
     )
     aggregator_port: Port = Field(5005, description="UDP port of the aggregator.")
 

@@ -39,7 +39,8 @@ def command(
     RUN is the directory of a run in virtual time. The run is repeated from its own scenario.yml, and must give the
     same bytes; if it does not, the first event that differs is shown from both sides. With --node, one node lives
     again alone: its emulator gets the frames, console input, resets and memory faults that it got in the run, at
-    the same nanoseconds. So it can be stopped and debugged at any virtual time without anything else noticing.
+    the same nanoseconds. So it can be stopped and debugged at any virtual time without anything else noticing. In
+    a run in paced time, that can be done with each node that lived in virtual time.
 
     Exit codes: 0 equal, 2 different, 3 it cannot be repeated or compared, 130 interrupted.
     """
