@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from swarmrig.integrations.session import open_swarm
 
@@ -88,8 +89,12 @@ def grpc_of_this_process():
     from jumpstarter.common.utils import serve
     from jumpstarter_driver_power.driver import MockPower
 
-    grpc.aio.init_grpc_aio()
-    with serve(MockPower()) as power:
-        power.on()
-        yield
-    grpc.aio.shutdown_grpc_aio()
+    async def called(what):
+        what()
+
+    with start_blocking_portal() as portal:  # in a loop of its own: this thread's may have been closed by other tests
+        portal.call(called, grpc.aio.init_grpc_aio)
+        with serve(MockPower()) as power:
+            power.on()
+            yield
+        portal.call(called, grpc.aio.shutdown_grpc_aio)
