@@ -8,12 +8,16 @@ network goes on. What cannot be interrupted (a loop in C) is at least written to
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from swarmrig.net.hosted import CALLS, BlockedError
+
+# It is a thread that writes the frames; a copy of this process would wait for its own for ever, as it has none.
+os.register_at_fork(before=faulthandler.cancel_dump_traceback_later)
 
 STEP_S = 0.5
 """How often it looks. Time in which the process did not run (it was stopped) counts as no more than this."""
