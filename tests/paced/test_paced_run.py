@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import pytest
 
-from swarmrig.errors import HostError
+from swarmrig.errors import HostError, SwarmrigError
 from swarmrig.model.facts import FaultStage
 from swarmrig.model.network import PortKind
 from swarmrig.model.scenario import TimeMode
@@ -30,6 +30,7 @@ from swarmrig.reports.results import results, schema
 from swarmrig.reports.write import write_reports
 from swarmrig.runtime.plan import RunPlan, make_plan
 from swarmrig.runtime.run import FinishedRun, RunOptions, run
+from swarmrig.runtime.schedule import Schedule
 from swarmrig.scenario.load import load_scenario
 
 pytestmark = pytest.mark.anyio
@@ -262,3 +263,40 @@ async def test_a_machine_that_is_too_slow_is_told(tmp_path: Path) -> None:
     assert stopper.stopped and done.record.pace is not None and done.record.pace.slipped_ns > 0
     (warning,) = [text for text in done.record.warnings if text.startswith("time: ")]
     assert "could not keep up: 1.500 s of run time took" in warning and "never more than 100ms behind" in warning
+
+
+class NotingClock:
+    """Notes who would have time stand, and lets nobody wait."""
+
+    start_ns = 0
+
+    def __init__(self) -> None:
+        self.noted: list[bool] = []
+
+    def now_ns(self) -> int:
+        return 0
+
+    def waiter(self, *, holds: bool = True) -> Any:
+        self.noted.append(holds)
+        return self
+
+    async def until(self, t_ns: int) -> None:
+        raise SwarmrigError("nobody waits here")
+
+    async def release(self) -> None: ...
+
+
+async def test_only_faults_of_what_lives_in_virtual_time_have_it_stand(tmp_path: Path) -> None:
+    faults = """
+faults:
+  - {at: 1s, id: a, pause: s1}
+  - {at: 1100ms, id: b, pause: s2}
+  - {at: 1200ms, cut: {between: [hub, s2], for: 100ms}}
+  - {at: 1500ms, heal: a}
+  - {at: 1600ms, heal: b}
+"""
+    plan = await planned(MIXED.partition("faults:")[0] + faults, tmp_path)
+    clock = NotingClock()
+    with pytest.raises(BaseExceptionGroup):
+        await Schedule(plan, clock, None, {}, lambda _: None).live()
+    assert clock.noted == [True, False, True, True, False]

@@ -112,7 +112,8 @@ class Schedule:
 
     def _holds(self, fault: ScheduledFault) -> bool:
         """Must time stand while it acts? Not for what it does to nodes that live by another time."""
-        named = nodes_named(fault.spec, self._plan.scenario)
+        healed = self._specs.get(str(fault.spec.params.get("fault")))
+        named = nodes_named(healed or fault.spec, self._plan.scenario)
         return not named or any(node.id not in self._plan.outside for node in named)
 
     def conclude(self) -> None:

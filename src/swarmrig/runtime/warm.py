@@ -138,7 +138,7 @@ async def warmed_up(
 def refuse_unforkable(plan: RunPlan) -> None:
     """NotForkableError when it is known before anything is launched that no run of this plan can be forked."""
     if plan.scenario.time is not TimeMode.VIRTUAL:
-        raise NotForkableError(f"there are no snapshots of real time: {'; '.join(plan.reasons)}")
+        raise NotForkableError(f"there are no snapshots of {plan.scenario.time} time: {'; '.join(plan.reasons)}")
     for node in plan.nodes:
         in_network = node.port is PortKind.PYTHON and not node.command  # forked with it, as a whole
         if not in_network and "CanSnapshot" not in node.capabilities:
