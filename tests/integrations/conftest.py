@@ -67,7 +67,8 @@ class Inner:
         (self.path / "test_inner.py").write_text(textwrap.dedent(text))
 
     def command(self, *arguments: str) -> list[str]:
-        fixed = ["-p", "no:cacheprovider", "--basetemp=tmp", "-c", "/dev/null", "--rootdir=."]
+        fixed = ["--basetemp=tmp", "-c", "/dev/null", "--rootdir=."]
+        fixed += [f"-pno:{plugin}" for plugin in ("cacheprovider", "asyncio", "pytest_cov")]
         return [sys.executable, "-m", "pytest", *fixed, *arguments]
 
     def run(self, *arguments: str) -> Ran:

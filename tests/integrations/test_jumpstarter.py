@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from jumpstarter.client.core import DriverError, DriverMethodNotImplemented
+from jumpstarter.common import ExporterStatus
 from jumpstarter.common.exceptions import ConfigurationError
-from jumpstarter.common.utils import env, serve
+from jumpstarter.common.utils import serve
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1DriverInstance
+from jumpstarter.exporter import Session
 
 import swarmrig
 from swarmrig.integrations.jumpstarter import drivers
@@ -141,9 +143,60 @@ def test_what_is_flashed_is_private_and_goes(of_node, tmp_path):
     with served(driver) as target:
         target.flasher.flash(elf)
         directory = Path(driver.rig._files.name)
+
+        def there():
+            return {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
+
         assert directory.stat().st_mode & 0o077 == 0
-        assert [path.stat().st_mode & 0o777 for path in directory.iterdir()] == [0o600]
+        assert there() == {"s1.bin": 0o600}
+        (tmp_path / "empty.bin").touch()
+        with pytest.raises(DriverError, match="empty"):
+            target.flasher.flash(tmp_path / "empty.bin")
+        assert there() == {"s1.bin": 0o600}
+        assert (directory / "s1.bin").read_bytes() == elf.read_bytes()
     assert not directory.exists()
+
+
+def test_what_is_flashed_is_never_whole_in_memory(of_node, tmp_path, monkeypatch):
+    sizes = []
+
+    class Watched:
+        def __init__(self, file):
+            self._file = file
+
+        def write(self, data):
+            sizes.append(len(data))
+            return self._file.write(data)
+
+    driver = of_node()
+    flashing = driver.rig.flashing
+
+    @contextmanager
+    def watched(*arguments):
+        with flashing(*arguments) as file:
+            yield Watched(file)
+
+    monkeypatch.setattr(driver.rig, "flashing", watched)
+    image = tmp_path / "large.bin"
+    with image.open("wb") as file:
+        file.truncate(24 << 20)
+    with served(driver) as target:
+        target.flasher.flash(image)
+    assert sum(sizes) == 24 << 20 and max(sizes) <= 1 << 20
+
+
+def test_a_node_that_boots_no_firmware(pair, tmp_path):
+    pair.write_text(
+        "swarmrig: 1\nname: models\nduration: 5s\ntime: real\nnodes:\n  m1: {kind: python, model: sensor}\n"
+    )
+    with served(drivers.SwarmNode(scenario=str(pair), node="m1", output_dir=str(tmp_path / "runs"))) as target:
+        with pytest.raises(DriverError, match="of kind python, which boots no firmware"):
+            target.flasher.flash(next(iter(FIRMWARE.rglob("*rv32*.elf"))))
+        target.power.on()
+        with target.console.pexpect() as console:
+            console.sendline("nobody hears this")
+            assert console.isalive()
+        assert target.swarm.status()["power"] is True
 
 
 def test_what_a_node_is(of_node, of_swarm):
@@ -156,17 +209,29 @@ def test_what_a_node_is(of_node, of_swarm):
 
 
 def test_the_plug_of_one_node_of_a_swarm(of_swarm):
+    """Pulled twice, or put in twice, is as good as once. The console outlasts it; what is typed meanwhile is lost."""
     with served(of_swarm()) as target:
+        plug = target.nodes.s1.power
         with pytest.raises(DriverError, match="the swarm is off"):
-            target.nodes.s1.power.on()
+            plug.on()
         target.power.on()
+        plug.on()
+        with target.nodes.s1.console.pexpect() as console:
+            console.expect("boot_time=", timeout=WAIT_S)
+            plug.off()
+            plug.off()
+            console.sendline("stats")
+            plug.on()
+            plug.on()
+            console.expect("POWERON", timeout=WAIT_S)
+            console.expect("boot_time=", timeout=WAIT_S)
+            console.sendline("stats")
+            console.expect("uptime_ms=", timeout=WAIT_S)
+        plug.off()
+        target.power.off()
+        target.power.on()  # another run begins with all plugs in
         with target.nodes.s1.console.pexpect() as console:
             console.expect("POWERON", timeout=WAIT_S)
-            target.nodes.s1.power.off()
-            target.nodes.s1.power.on()
-            console.expect("POWERON", timeout=WAIT_S)
-        with pytest.raises(DriverError, match="is on"):
-            target.nodes.s1.power.on()
 
 
 def test_what_cannot_be_is_said_in_the_words_of_the_rig(of_swarm):
@@ -192,6 +257,55 @@ def test_what_cannot_be_is_said_in_the_words_of_the_rig(of_swarm):
                 target.nodes.s1.monitor(command)
         with pytest.raises(DriverError, match="has not the capability HasMonitor"):
             target.nodes.s1.monitor("info status")
+
+
+ATTACKS = (
+    "s1\nquit",
+    "s1\r\nquit",
+    's1"; quit; "',
+    "s1'; reboot; '",
+    "s1;quit",
+    "@/etc/passwd",
+    "$RENODE",
+    "$(touch /tmp/x)",
+    "s1\\",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "s1\0",
+    "s1\u2028quit",
+    "ſ1",
+    "s1" * 5000,
+    "",
+)
+
+
+def test_no_text_of_a_client_gets_further_than_a_check(of_swarm):
+    elf = next(iter(FIRMWARE.rglob("*rv32*.elf")))
+    with served(of_swarm(time="virtual")) as target:
+        swarm, node, network = target.swarm, target.nodes.s1, target.network
+        target.power.on()
+        before = swarm.status()
+        for attack in ATTACKS:
+            calls = {
+                "what is flashed": lambda text: node.flasher.flash(elf, target=text or "none"),
+                "kind": swarm.inject,
+                "parameter": lambda text: swarm.inject("cut", between=["coord", text]),
+                "name of a parameter": lambda text: swarm.inject("cut", between=["coord", "s1"], **{text: "1"}),
+                "duration": lambda text: swarm.inject("cut", for_=text, between=["coord", "s1"]),
+                "file": lambda text: swarm.inject("replay", file=text, link="coord--s1"),
+                "fault": swarm.heal,
+                "its state": swarm.fault,
+                "time": swarm.run_for,
+                "time-out": swarm.wait_booted,
+                "link": lambda text: network.frames(link=text),
+                "filter": lambda text: network.frames(text or "=="),
+                "monitor": node.monitor,
+            }
+            for place, call in calls.items():
+                with pytest.raises(DriverError):
+                    call(attack)
+                    raise AssertionError(f"{attack!r} went through as {place}")
+        assert swarm.status() == before
 
 
 def test_a_virtual_target_lives_only_when_it_is_told_to(of_node):
@@ -247,7 +361,6 @@ def test_commands(of_swarm):
         injected = call("swarm", "inject", "cut", "between=coord,s1")
         assert injected.output.strip() == "cut-now-1"
         assert call("swarm", "inject", "cut", "between").exit_code != 0
-        assert call("nodes", "s1", "monitor", "info", "--all").exception is not None
         verdict = call("swarm", "verdict")  # in no time, nothing tried to cross the link
         assert verdict.exit_code == 2
         assert "cut-now-1" in verdict.output
@@ -260,6 +373,9 @@ def test_words_as_parameters():
 def test_configurations_that_cannot_be(pair, tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be read"):
         drivers.Swarm(scenario=str(tmp_path / "absent.swarmrig.yml"))
+    for settings, told in (({"set": {"nodes.s1.colour": "red"}}, "colour"), ({"time": "soon"}, "soon")):
+        with pytest.raises(ConfigurationError, match=told):
+            drivers.Swarm(scenario=str(pair), **settings)
     with pytest.raises(ConfigurationError, match="there is no node 's9': the nodes are coord, s1"):
         drivers.SwarmNode(scenario=str(pair), node="s9")
 
@@ -276,25 +392,37 @@ def test_an_exporter_finds_the_drivers(pair, tmp_path):
     driver.close()
 
 
-def test_helpers_for_pytest_find_the_target(of_node, monkeypatch):
-    """What `jumpstarter_testing.pytest.JumpstarterTest` does within `jmp shell`."""
-    from jumpstarter.exporter import Session
+def test_the_helpers_for_pytest_have_the_target(of_node, inner, monkeypatch):
+    """As within `jmp shell`: a pytest that knows nothing but where the exporter listens."""
+    inner.tests(
+        """
+        import pytest
+        from jumpstarter_testing import JumpstarterTest
 
-    with Session(root_device=of_node()) as session, session.serve_unix() as path:
+        class TestNode(JumpstarterTest):
+            @pytest.fixture
+            def console(self, client):
+                with client.console.pexpect() as console:
+                    yield console
+
+            def test_boots(self, client, console):
+                client.power.on()
+                console.expect("boot_time=", timeout=90)
+
+            def test_answers(self, client, console):
+                console.sendline("stats")
+                console.expect(r"uptime_ms=(\\d+)", timeout=90)
+                assert client.swarm.verdict()["verdict"] == "PASS"
+        """
+    )
+    driver = of_node()
+    with Session(root_device=driver) as session, session.serve_unix() as path:
+        session.update_status(ExporterStatus.LEASE_READY)
         monkeypatch.setenv("JUMPSTARTER_HOST", str(path))
         monkeypatch.setenv("JMP_DRIVERS_ALLOW", "UNSAFE")
-        session.update_status(_ready())
-        with env() as target:
-            target.power.on()
-            with target.console.pexpect() as console:
-                console.expect("boot_time=", timeout=WAIT_S)
-            target.power.off()
-
-
-def _ready():
-    from jumpstarter.common import ExporterStatus
-
-    return ExporterStatus.LEASE_READY
+        ran = inner.run()
+    assert ran.outcomes == {"passed": 2}, ran.text
+    assert driver.rig.result is not None and not driver.rig.is_on
 
 
 def test_starts_again_and_again_beside_grpc(of_node):

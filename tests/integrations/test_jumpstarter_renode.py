@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from jumpstarter.client.core import DriverError
 from jumpstarter.common.utils import serve
 
 from swarmrig.integrations.jumpstarter.drivers import SwarmNode
+from swarmrig.proc import probe
 
 pytestmark = pytest.mark.usefixtures("grpc_of_this_process")
 
@@ -58,10 +61,10 @@ def board(stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("RENODE", str(fake_renode.wrapper(place, log=str(tmp_path / "commands"))))
     (tmp_path / "fw.elf").write_bytes(node_bench.ELF)
 
-    def make(raw: bool):
+    def make(raw: bool, **settings):
         path = tmp_path / "board.swarmrig.yml"
         path.write_text(SCENARIO.replace("RAW", str(raw).lower()))
-        return SwarmNode(scenario=str(path), node="m1", output_dir=str(tmp_path / "runs"))
+        return SwarmNode(scenario=str(path), node="m1", output_dir=str(tmp_path / "runs"), **settings)
 
     return make
 
@@ -71,6 +74,48 @@ def test_a_machine_has_the_properties_of_its_platform(board):
         assert target.platform == "platforms/boards/stm32f4_discovery-kit.repl"
         assert target.uart == "sysbus.usart2"
         assert target.machine_name == "board-1"
+
+
+def test_a_machine_that_is_ready_has_the_properties_of_its_board(board):
+    ready = {"nodes.m1.platform": None, "nodes.m1.uart": None, "nodes.m1.machine": "stm32f4-discovery"}
+    with serve(board(False, set=ready)) as target:
+        assert target.platform == "platforms/boards/stm32f4_discovery-kit.repl"
+        assert target.uart == "sysbus.usart2"
+
+
+def test_its_command_takes_the_rest_of_the_line(board):
+    with serve(board(True)) as target:
+        target.power.on()
+        for words, said in (
+            (["echo", "--all", "-x", "-h"], "--all -x -h"),
+            (['echo "a  b"'], "a  b"),
+            (["version"], "Renode, version"),
+            (["echo", "--help"], "--help"),
+        ):
+            result = CliRunner().invoke(target.cli(), ["monitor", *words])
+            assert result.exit_code == 0 and said in result.output, (words, result)
+        result = CliRunner().invoke(target.cli(), ["monitor", "nosuch"])
+        assert result.exit_code != 0 and "No such command or device: nosuch" in str(result.exception)
+        assert CliRunner().invoke(target.cli(), ["monitor"]).exit_code == 2
+
+
+def test_close_ends_the_process_before_it_returns(board):
+    driver = board(False)
+    with serve(driver) as target:
+        target.power.on()
+        with target.console.pexpect() as console:
+            console.expect("boot: hello", timeout=90)
+        assert _stand_ins()
+        driver.close()
+        assert not _stand_ins()
+        assert not driver.rig.is_on
+        driver.close()
+
+
+def _stand_ins():
+    """Command lines of all stand-ins below this process."""
+    commands = map(probe.command, probe.descendants(os.getpid()))
+    return [command for command in commands if "fake_renode" in command and "--port" in command]
 
 
 def test_its_monitor_is_closed_unless_the_scenario_opens_it(board):

@@ -192,7 +192,7 @@ class NodeClient(CompositeClient):
         """Those of its parts, and `monitor`."""
         base: click.Group = super().cli()
 
-        @base.command(context_settings={"ignore_unknown_options": True})
+        @base.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
         @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
         def monitor(command: tuple[str, ...]) -> None:
             """Give the emulator's monitor the rest of the line"""

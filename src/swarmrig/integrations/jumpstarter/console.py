@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 from anyio.abc import ObjectStream
 
-from swarmrig.integrations.jumpstarter.rig import Rig
+from swarmrig.errors import SwarmrigError
+from swarmrig.integrations.jumpstarter.rig import PowerOffError, Rig
 
 
 class ConsoleStream(ObjectStream[bytes]):
@@ -34,8 +35,8 @@ class ConsoleStream(ObjectStream[bytes]):
             await self._more.wait()
 
     async def send(self, item: bytes) -> None:
-        """Type. What is typed while the power is off is lost."""
-        if self._rig.is_on:
+        """Type. What is typed while nobody is there to hear it (the power is off, the plug pulled) is lost."""
+        with suppress(PowerOffError, SwarmrigError):
             await anyio.to_thread.run_sync(self._rig.swarm.node(self._node).write, item)
 
     async def send_eof(self) -> None:

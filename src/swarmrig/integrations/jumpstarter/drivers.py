@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from swarmrig.errors import SwarmrigError
 from swarmrig.integrations.jumpstarter.console import ConsoleStream, open_console_stream
 from swarmrig.integrations.jumpstarter.rig import Rig, Target
 from swarmrig.integrations.session import Injected
+from swarmrig.integrations.session import Swarm as LedSwarm
 from swarmrig.integrations.session.swarm import explain
+from swarmrig.nodes.renode.setup import hardware_of
 from swarmrig.programmatic import RunResult
 from swarmrig.wire.decode import decode
 
@@ -55,16 +58,27 @@ class NodePower(SwarmPower):
     """The plug of one node, while the swarm is on."""
 
     node: str
+    _turn: threading.Lock = field(init=False, default_factory=threading.Lock, repr=False)
+    _pulled_in: LedSwarm | None = field(init=False, default=None, repr=False)
+    """The run in which the plug is pulled."""
 
     @export
     def on(self) -> None:
-        """Plug it in."""
-        self.rig.swarm.node(self.node).power_on()
+        """Plug it in. Nothing, when it is."""
+        with self._turn:
+            swarm = self.rig.swarm
+            if self._pulled_in is swarm:
+                swarm.node(self.node).power_on()
+                self._pulled_in = None
 
     @export
     def off(self) -> None:
-        """Pull the plug, in the middle of whatever it does."""
-        self.rig.swarm.node(self.node).power_off()
+        """Pull the plug, in the middle of whatever it does. Nothing, when it is pulled."""
+        with self._turn:
+            swarm = self.rig.swarm
+            if self._pulled_in is not swarm:
+                swarm.node(self.node).power_off()
+                self._pulled_in = swarm
 
 
 @dataclass(kw_only=True)
@@ -234,7 +248,7 @@ class _OfScenario(Composite):
         super().__post_init__()
         try:
             self.rig = Rig(Target(self.scenario, self.seed, self.time, self.set, self.output_dir))
-        except SwarmrigError as error:
+        except (SwarmrigError, ValueError) as error:
             raise ConfigurationError(str(error)) from error
 
     def close(self) -> None:
@@ -323,13 +337,16 @@ def _add_parts(target: Driver, rig: Rig, node: str) -> None:
 
 def _described(rig: Rig, name: str) -> dict[str, Any]:
     node = rig.node(name)
-    options = node.options
+    platform, uart = node.machine, None
+    if node.kind == "renode":
+        hardware = hardware_of(node)
+        platform, uart = str(hardware.platform or node.options["script"]), hardware.uart
     return {
         "node": node.id,
         "kind": node.kind,
-        "platform": str(options.get("platform") or node.machine),
-        "uart": options.get("uart"),
-        "machine_name": str(options.get("machine_name") or node.id),
+        "platform": platform,
+        "uart": uart,
+        "machine_name": str(node.options.get("machine_name") or node.id),
     }
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import IO
 
 from swarmrig.api import CanFlash
-from swarmrig.integrations.session import Settings, Swarm, open_swarm
+from swarmrig.integrations.session import WITH_FIRMWARE, Settings, Swarm, load_settled, open_swarm
 from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.plugins import Registry
 from swarmrig.programmatic import RunResult
-from swarmrig.scenario.load import load_scenario
 
 ELF = b"\x7fELF"
 WITH_FLASH = frozenset({"qemu"})
@@ -44,7 +42,8 @@ class Rig:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.scenario: Scenario = load_scenario(target.scenario, registry=Registry.load())
+        self._images: dict[str, object] = {}
+        self.scenario: Scenario = load_settled(target.scenario, self._settings(), Registry.load())
         self.result: RunResult | None = None
         """Of the last run that was switched off."""
         self._turn = threading.RLock()
@@ -54,7 +53,6 @@ class Rig:
         self._begin = 0
         """The run that new listeners begin with: this one, or, when it is off, the next. Former ones were others'."""
         self._listeners: dict[object, Callable[[], None]] = {}
-        self._images: dict[str, object] = {}
         self._files: TemporaryDirectory[str] | None = None
 
     @property
@@ -81,18 +79,22 @@ class Rig:
         with self._turn:
             if self._swarm is not None:
                 return
-            target = self.target
-            settings = Settings(
-                time=target.time, overrides={**target.overrides, **self._images}, output_dir=target.output_dir
-            )
-            if target.seed is not None:
-                settings["seed"] = target.seed
             with ExitStack() as stack:
-                swarm = stack.enter_context(open_swarm(target.scenario, **settings))
+                swarm = stack.enter_context(open_swarm(self.target.scenario, **self._settings()))
                 swarm.listen(lambda _: self._wake())
                 self._stack, self._swarm = stack.pop_all(), swarm
             self._runs.append(swarm.directory)
             self._wake()
+
+    def _settings(self) -> Settings:
+        """How its file is run, with what has been flashed."""
+        target = self.target
+        settings = Settings(
+            time=target.time, overrides={**target.overrides, **self._images}, output_dir=target.output_dir
+        )
+        if target.seed is not None:
+            settings["seed"] = target.seed
+        return settings
 
     def off(self) -> None:
         """End the swarm and judge its run; nothing, when it is off."""
@@ -114,22 +116,27 @@ class Rig:
             files.cleanup()
 
     @contextmanager
-    def flashing(self, node: str, target: str | None) -> Iterator[BinaryIO]:
+    def flashing(self, node: str, target: str | None) -> Iterator[IO[bytes]]:
         """Where to write what the node shall boot from whenever the swarm is switched on. `target`: `image` (an ELF
         file, a kernel) or `flash` (an image of the whole flash); by what the file is, if not said. PowerOffError when
         the swarm is on and the node must be off for that."""
         if target not in (None, "image", "flash"):
             raise ValueError(f"a node has no target {target!r}: it has `image` and `flash`")
+        if (kind := self.node(node).kind) not in WITH_FIRMWARE:
+            raise ValueError(f"{node} is a node of kind {kind}, which boots no firmware that could be flashed")
         if self.is_on and not self.swarm.node(node).can(CanFlash):
             raise PowerOffError("the swarm is on: power it off to flash this node")
         path = self._image(node)
-        part = path.with_suffix(".part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
-            yield file
-        if not part.stat().st_size:
-            raise ValueError("nothing was flashed: the file is empty")
-        part.replace(path)
+        with NamedTemporaryFile(dir=path.parent, delete=False) as file:  # only this user can read it
+            part = Path(file.name)
+            try:
+                yield file
+                if not file.tell():
+                    raise ValueError("nothing was flashed: the file is empty")
+                part.replace(path)
+            except BaseException:
+                part.unlink()
+                raise
         key = "image" if self._is_image(node, path, target) else "flash_base"
         self._images[f"nodes.{self.node(node).id}.firmware"] = {key: str(path)}
 

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from swarmrig.integrations.session.errors import NotSeenError, SwarmOverError
 from swarmrig.integrations.session.nodes import Dut, Node
-from swarmrig.integrations.session.swarm import Injected, Settings, Swarm, open_swarm
+from swarmrig.integrations.session.swarm import WITH_FIRMWARE, Injected, Settings, Swarm, load_settled, open_swarm
 
-__all__ = ["Dut", "Injected", "Node", "NotSeenError", "Settings", "Swarm", "SwarmOverError", "open_swarm"]
+__all__ = [
+    "WITH_FIRMWARE",
+    "Dut",
+    "Injected",
+    "Node",
+    "NotSeenError",
+    "Settings",
+    "Swarm",
+    "SwarmOverError",
+    "load_settled",
+    "open_swarm",
+]

@@ -244,7 +244,7 @@ def open_swarm(path: str | Path, **settings: Unpack[Settings]) -> Iterator[Swarm
     """
     registry = Registry.load()
     with start_blocking_portal("asyncio") as portal:
-        plan = portal.call(plan_loaded, partial(_load, path, settings, registry), registry)
+        plan = portal.call(plan_loaded, partial(load_settled, path, settings, registry), registry)
         lead, interrupt = portal.call(Lead, plan, registry), portal.call(anyio.Event)
         options = RunOptions(
             output_dir=Path(settings.get("output_dir", "runs")),
@@ -278,7 +278,8 @@ async def _run(plan: RunPlan, options: RunOptions, lead: Lead) -> RunResult:
         lead.over.set()
 
 
-def _load(path: str | Path, settings: Settings, registry: Registry) -> Scenario:
+def load_settled(path: str | Path, settings: Settings, registry: Registry) -> Scenario:
+    """The scenario of a file or preset with these settings. ScenarioError when it cannot be."""
     time = settings.get("time")
     return load_scenario(
         path,

@@ -35,16 +35,23 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class Hardware:
+    """What a machine is, whatever it runs."""
+
+    machine: Machine | None
+    """None: the scenario says itself what it is made of."""
+    platform: str | Path | None
+    """None: a script makes it."""
+    uart: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setup(Hardware):
     """All that a machine is made of."""
 
     spec: NodeSpec
     options: RenodeOptions
     program: Program
-    machine: Machine | None
-    platform: str | Path | None
-    """None: a script makes the machine."""
-    uart: str
     load: Load | None
 
     @property
@@ -54,21 +61,28 @@ class Setup:
 
 def resolve(spec: NodeSpec) -> Setup:
     """Check a node against this host. NodeError for what the scenario says wrongly, HostError for what is missing."""
-    options = options_of(spec.options)
-    machine = _machine(spec, options)
-    platform = options.platform or (machine.platform if machine is not None else None)
-    for file in (platform, options.script):
+    options, hardware = options_of(spec.options), hardware_of(spec)
+    for file in (hardware.platform, options.script):
         if isinstance(file, Path):
-            _check_file(spec, file, "the platform" if file is platform else "the script")
+            _check_file(spec, file, "the platform" if file is hardware.platform else "the script")
     return Setup(
         spec=spec,
         options=options,
         program=find_program(options.renode),
-        machine=machine,
-        platform=platform,
-        uart=options.uart or (machine.uart if machine is not None else DEFAULT_UART),
-        load=_load(spec, options, machine),
+        machine=hardware.machine,
+        platform=hardware.platform,
+        uart=hardware.uart,
+        load=_load(spec, options, hardware.machine),
     )
+
+
+def hardware_of(spec: NodeSpec) -> Hardware:
+    """As the scenario says; this host is not asked. NodeError when the machine is not known."""
+    options = options_of(spec.options)
+    machine = _machine(spec, options)
+    if machine is None:
+        return Hardware(None, options.platform, options.uart or DEFAULT_UART)
+    return Hardware(machine, machine.platform, options.uart or machine.uart)
 
 
 def load_of(node: str, file: Path, command: str | None, address: int | None) -> Load:
