@@ -11,9 +11,9 @@ ARGS ?=
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-demo: ## install what is missing, then run the preset `standard` with a live view
+demo: ## install what is missing, then run the preset `standard` with a live view and a report
 	@tools/install demo
-	@.venv/bin/swarmrig run standard $(ARGS)
+	@.venv/bin/swarmrig run standard --report $(ARGS)
 
 test: ## install what is missing, then run all tests (ARGS="..." goes to pytest)
 	@tools/install test

@@ -21,6 +21,7 @@ COMMANDS = {
     "up": "Run until Ctrl-C, then judge.",
     "replay": "Repeat a finished run, or one node of it, and compare.",
     "diff": "Compare two finished runs; show where they first differ.",
+    "report": "Make a page of a run, to look at in a browser.",
     "plan": "Print exactly what `run` would launch; launch nothing.",
     "validate": "Check scenario files; print every error with its place.",
     "presets": "List the built-in scenarios.",

@@ -59,6 +59,7 @@ class Manner:
     hang_timeout_ns: int
     quantum_ns: int
     skip_build: bool
+    report: bool
     until_interrupted: bool = False
 
 
@@ -183,6 +184,7 @@ _RUN_OPTIONS = (
         help="In virtual time: the longest that a busy emulator lives between two reports. No result depends on it.",
     ),
     option("--skip-build", is_flag=True, help="Do not run the firmware build commands of the file."),
+    option("--report", is_flag=True, help="Make report.html of the run, as `swarmrig report` does."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON lines; the last one is the result."),
 )
 

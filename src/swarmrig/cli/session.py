@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import anyio
 
@@ -21,6 +22,7 @@ from swarmrig.cli.planned import outline, plan_json
 from swarmrig.cli.signals import interruption
 from swarmrig.cli.summary import summary_lines
 from swarmrig.cli.view import open_view
+from swarmrig.errors import SwarmrigError
 from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.units import NS_PER_S
 from swarmrig.plugins import Registry
@@ -66,6 +68,8 @@ def _errors_told(manner: Manner) -> Iterator[None]:
 
 
 async def _run(choice: Choice, manner: Manner) -> int:
+    if manner.report:
+        _require_page()
     registry = Registry.load()
     finished: FinishedRun | None = None
     with anyio.CancelScope() as hurry:
@@ -78,8 +82,25 @@ async def _run(choice: Choice, manner: Manner) -> int:
                 write_reports(finished.record, finished.directory)
     if finished is None:
         raise KeyboardInterrupt
-    _tell(finished, manner)
+    _tell(finished, manner, _page(finished.directory) if manner.report else None)
     return finished.record.exit_code
+
+
+def _require_page() -> None:
+    from swarmrig.reports.page.render import require
+
+    require()
+
+
+def _page(directory: Path) -> Path | None:
+    """A page that cannot be made changes no verdict."""
+    from swarmrig.reports.page.render import write_page
+
+    try:
+        return write_page(directory)
+    except SwarmrigError as error:
+        say(f"warning: {harmless(str(error))}", stream=sys.stderr)
+        return None
 
 
 def _paced(scenario: Scenario, manner: Manner) -> Scenario:
@@ -103,12 +124,12 @@ async def _watched(plan: RunPlan, manner: Manner, interrupt: anyio.Event) -> Fin
         return await run(plan, options)
 
 
-def _tell(finished: FinishedRun, manner: Manner) -> None:
+def _tell(finished: FinishedRun, manner: Manner, page: Path | None) -> None:
     if manner.as_json:
         results = json.loads((finished.directory / "results.json").read_text(encoding="utf-8"))
         say_json_line({"kind": "result", "directory": str(finished.directory), "results": results})
         return
-    for text in summary_lines(finished, colours=colours_wanted(sys.stdout)):
+    for text in summary_lines(finished, page, colours=colours_wanted(sys.stdout)):
         say(text)
     if any(os.strerror(code) in failure for failure in finished.record.failures for code in _FULL):
         say("hint: free some space, or use --output-dir", stream=sys.stderr)

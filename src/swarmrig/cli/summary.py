@@ -27,7 +27,7 @@ _EVIDENCE_SHOWN = 3
 _WIDEST_LABEL = 32
 
 
-def summary_lines(finished: FinishedRun, *, colours: bool) -> Iterator[str]:
+def summary_lines(finished: FinishedRun, page: Path | None = None, *, colours: bool) -> Iterator[str]:
     """What to print once a run is over; the last line is the path of the results."""
     record = finished.record
     width = min(max((len(result.label) for result in record.checks), default=0), _WIDEST_LABEL)
@@ -40,6 +40,8 @@ def summary_lines(finished: FinishedRun, *, colours: bool) -> Iterator[str]:
         yield f"{'note':<13} {harmless(warning)}"
     yield ""
     yield _verdict_line(record, colours)
+    if page is not None:
+        yield f"report: {_short(page)}"
     yield f"results: {_short(finished.directory)}/results.json"
 
 

@@ -63,23 +63,25 @@ class _LinkTail:
             return []  # not created yet
         self._offset += len(data)
         try:
-            return [self._frame(packet) for packet in self._reader.feed(data)]
+            return [frame_of(self._link, packet) for packet in self._reader.feed(data)]
         except PcapngError as error:
             raise PcapngError(f"{self._path}: {error}") from error
 
-    def _frame(self, packet: Packet) -> Frame:
-        fate = fate_of(packet.comment)
-        from_a = (packet.interface == 0) != packet.inbound
-        return Frame(
-            t_ns=packet.t_ns,
-            link=self._link.name,
-            sender=self._link.a if from_a else self._link.b,
-            number=packet.number,
-            data=packet.data,
-            fate=fate,
-            delivered=not fate.modelled_drop and fate is not Fate.OVERRUN,
-            note=packet.comment or "",
-        )
+
+def frame_of(link: LinkPlan, packet: Packet) -> Frame:
+    """A packet of the link's capture as what was seen of a frame."""
+    fate = fate_of(packet.comment)
+    from_a = (packet.interface == 0) != packet.inbound
+    return Frame(
+        t_ns=packet.t_ns,
+        link=link.name,
+        sender=link.a if from_a else link.b,
+        number=packet.number,
+        data=packet.data,
+        fate=fate,
+        delivered=not fate.modelled_drop and fate is not Fate.OVERRUN,
+        note=packet.comment or "",
+    )
 
 
 @lru_cache(maxsize=4096)

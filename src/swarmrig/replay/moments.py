@@ -11,10 +11,9 @@ from typing import Any
 from swarmrig.net.pcapng import Packet, PcapngError, PcapngReader
 from swarmrig.replay.finished import IncomparableError
 from swarmrig.wire.decode import decode
+from swarmrig.wire.words import in_words
 
 _CHUNK = 1 << 20
-_TOLD_LAYERS = ("beacon", "csi", "vitals", "sync", "icmp", "arp")
-_TOLD_FIELDS = ("node", "seq", "superframe", "uptime_ms", "op")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class FrameMoment(Moment):
 
     @property
     def text(self) -> str:
-        return _frame_text(self.data) + (f" [{self.content[1]}]" if self.content[1] else "")
+        return in_words(decode(self.data)) + (f" [{self.content[1]}]" if self.content[1] else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +115,3 @@ def _lines(path: Path) -> Iterator[bytes]:
         return
     except OSError as error:
         raise IncomparableError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _frame_text(data: bytes) -> str:
-    fields = decode(data).fields()
-    ends = (fields.get("ip.src", fields.get("eth.src")), fields.get("ip.dst", fields.get("eth.dst")))
-    layer = next((layer for layer in _TOLD_LAYERS if any(name.startswith(f"{layer}.") for name in fields)), None)
-    told = [f"{name} {fields[f'{layer}.{name}']}" for name in _TOLD_FIELDS if f"{layer}.{name}" in fields]
-    what = " ".join([layer or "frame", *told])
-    return f"{what}, {len(data)} bytes, {ends[0]} to {ends[1]}"

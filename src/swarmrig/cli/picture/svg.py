@@ -11,7 +11,6 @@ from swarmrig.reports.picture.layout import BOX_HEIGHT, BOX_WIDTH, Point, layout
 
 _MARGIN = 40.0
 _TITLE_HEIGHT = 30.0
-_LONGEST_NAME = 20
 _FILLS = {
     "coordinator": "#ffe2b8",
     "gateway": "#ffd0d0",
@@ -60,14 +59,9 @@ def _place(place: Place, point: Point) -> Iterator[str]:
         f'<rect x="{x - BOX_WIDTH / 2:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" width="{BOX_WIDTH:.0f}"'
         f' height="{BOX_HEIGHT:.0f}" rx="8" fill="{_FILLS[place.kind]}" stroke="#333333"/>'
     )
-    yield f'<text x="{x:.1f}" y="{y - 3:.1f}" font-size="13" font-weight="bold">{_safe(_shortened(place.name))}'
+    yield f'<text x="{x:.1f}" y="{y - 3:.1f}" font-size="13" font-weight="bold">{_safe(place.label)}'
     yield f"<title>{_safe(place.name)}</title></text>"
     yield f'<text x="{x:.1f}" y="{y + 14:.1f}" font-size="11">{_safe(f"{place.kind} · {place.note}")}</text>'
-
-
-def _shortened(name: str) -> str:
-    """As much of a name as its box has room for."""
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _safe(text: str) -> str:

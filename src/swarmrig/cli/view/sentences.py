@@ -1,12 +1,10 @@
-"""Events in words: one sentence for what a person watching a run wants to know."""
+"""Events in words, for terminals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from swarmrig.cli.output import harmless
 from swarmrig.model.units import NS_PER_S
+from swarmrig.reports import sentences as reports
 from swarmrig.runtime.events import Event
 
 _SOURCE_WIDTH = 12
@@ -14,8 +12,8 @@ _SOURCE_WIDTH = 12
 
 def sentence(event: Event) -> str | None:
     """The event as a sentence without time and source; None for what is too frequent or told otherwise."""
-    say = _SENTENCES.get(event.kind)
-    return None if say is None else harmless(say(event.data))
+    said = reports.sentence(event)
+    return None if said is None else harmless(said)
 
 
 def line(event: Event) -> str | None:
@@ -27,45 +25,3 @@ def line(event: Event) -> str | None:
 def timed(t_ns: int, source: str, said: str) -> str:
     """A line of a log; `said` must be harmless already."""
     return f"[{t_ns / NS_PER_S:9.3f} s] {harmless(source):<{_SOURCE_WIDTH}} {said}"
-
-
-def _started(data: Mapping[str, Any]) -> str:
-    return f"started (pid {data['pid']})" if "pid" in data else "started"
-
-
-def _booted(data: Mapping[str, Any]) -> str:
-    return f"booted in {data.get('boot_ns', 0) / NS_PER_S:.3f} s"
-
-
-def _exited(data: Mapping[str, Any]) -> str:
-    words = str(data.get("stderr", "")).strip().splitlines()
-    return f"ended by itself: {data.get('status', 'unknown')}" + (f": {words[-1]}" if words else "")
-
-
-def _fault(data: Mapping[str, Any]) -> str:
-    """With the frame or the line that proves it, or whatever else the fault says."""
-    told = {key: value for key, value in data.items() if key not in ("id", "kind", "stage", "t_ns")}
-    if {"capture", "frame"} <= told.keys():
-        details = f"{told['capture']}#{told['frame']}"
-    elif {"console", "line"} <= told.keys():
-        details = f"{told['console']}:{told['line']}" + (f": {told['text']}" if "text" in told else "")
-    else:
-        details = ", ".join(f"{key} {value}" for key, value in told.items())
-    return f"{data.get('id')}: {data.get('stage')}" + (f" ({details})" if details else "")
-
-
-def _stopping(data: Mapping[str, Any]) -> str:
-    return "interrupted: stopping, then judging what there is" if data.get("interrupted") else "stopping"
-
-
-_SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "preparing": lambda data: f"{data.get('doing')}, {data.get('waited_s', 0):.0f} s so far",
-    "run.started": lambda data: f"started: {data.get('name')}",
-    "node.started": _started,
-    "node.booted": _booted,
-    "node.exited": _exited,
-    "fault": _fault,
-    "run.stopping": _stopping,
-    "warning": lambda data: f"warning: {data.get('message')}",
-    "failure": lambda data: f"FAILURE: {data.get('message')}",
-}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from swarmrig.model.network import NetworkPlan
 from swarmrig.reports.picture.wires import describe_link
 
+_LONGEST_LABEL = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -18,6 +20,11 @@ class Place:
     """coordinator, gateway, sensor, service (built in), switch or router."""
     note: str
     """Address, or what it is."""
+
+    @property
+    def label(self) -> str:
+        """As much of the name as its box has room for."""
+        return self.name if len(self.name) <= _LONGEST_LABEL else self.name[: _LONGEST_LABEL - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
