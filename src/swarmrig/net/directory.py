@@ -19,6 +19,8 @@ class Directory:
     mac_of: Mapping[str, str] = field(default_factory=dict)
     """MAC by address, of those whose MAC is the plan's for certain: Python nodes and routers. Nobody need ask for it.
     """
+    mac_of_node: Mapping[str, str] = field(default_factory=dict)
+    """MAC by device, as the plan has it."""
 
     @classmethod
     def of_plan(cls, plan: NetworkPlan) -> Directory:
@@ -28,6 +30,7 @@ class Directory:
             ip_of={device.name: device.ip for device in plan.devices if device.ip},
             name_of={device.ip: device.name for device in plan.devices if device.ip},
             mac_of={ip: mac.lower() for ip, mac in macs.items()},
+            mac_of_node={device.name: device.mac.lower() for device in plan.devices},
         )
 
 

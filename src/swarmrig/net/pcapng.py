@@ -130,6 +130,8 @@ class Packet:
     data: bytes
     comment: str | None
     inbound: bool
+    cut: bool = False
+    """Only its beginning was kept."""
 
 
 class PcapngReader:
@@ -174,7 +176,8 @@ class PcapngReader:
         t_ns = block.ticks if ticks_per_s == NS_PER_S else block.ticks * NS_PER_S // ticks_per_s
         comment, inbound = _said(options, self._order)
         self._count += 1
-        return Packet(self._count, t_ns + offset_ns, interface, block.data, comment, inbound)
+        cut = block.original_length > len(block.data)
+        return Packet(self._count, t_ns + offset_ns, interface, block.data, comment, inbound, cut)
 
 
 @lru_cache(maxsize=4096)

@@ -94,6 +94,14 @@ class Model(Host):
         except KeyError:
             raise LookupError(f"{self.name}: no node is called {node!r}") from None
 
+    def mac_of(self, node: str) -> str:
+        """The MAC that the plan gives a node; what is programmed into its firmware may be another. LookupError when
+        there is no such node."""
+        try:
+            return self.__directory.mac_of_node[node]
+        except KeyError:
+            raise LookupError(f"{self.name}: no node is called {node!r}") from None
+
     def node_at(self, address: str) -> str:
         """The node that has an address; the address itself when none has."""
         return self.__directory.name_of.get(address, address)

@@ -8,5 +8,6 @@ SHIPPED = {
     "cloud": f"{_HOME}.cloud:Cloud",
     "gateway": f"{_HOME}.gateway:Gateway",
     "mqtt-sensor": f"{_HOME}.mqtt_sensor:MqttSensor",
+    "player": f"{_HOME}.player:Player",
     "sensor": f"{_HOME}.sensor:Sensor",
 }
