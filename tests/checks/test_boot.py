@@ -84,7 +84,7 @@ def test_only_the_first_boot_counts(swarm, judged):
 def test_never_booted_but_waited_longer_than_allowed(swarm, judged):
     swarm.started()
     swarm.booted("coord", "s1")
-    judged(swarm.judge(MaxBootTime, until=15 * S), Outcome.WARN, "s2 showed no boot marker in 15.000 s")
+    judged(swarm.judge(MaxBootTime, until=15 * S), Outcome.WARN, "s2 neither booted nor was found ready in 15.000 s")
 
 
 def test_never_booted_in_a_run_too_short_to_tell(swarm, judged):
@@ -108,3 +108,17 @@ def test_boot_time_without_any_fact(swarm, judged):
 def test_marker_without_a_start_is_no_time(swarm, judged):
     swarm.booted()
     judged(swarm.judge(MaxBootTime), Outcome.INCONCLUSIVE, "coord was not seen starting")
+
+
+def test_who_finds_itself_ready_has_booted(swarm, judged):
+    """Programs, containers and guests show no marker; their own probes tell."""
+    swarm.started(t=2 * S)
+    swarm.booted("coord", "s1", t=2 * S + 300 * MS)
+    swarm.line("s2", "listening", t=2 * S)
+    judged(swarm.judge(AllNodesBoot), Outcome.FAIL, "neither a boot marker nor readiness of s2")
+    swarm.change("s2", NodeState.READY, 3 * S)
+    judgement = judged(swarm.judge(AllNodesBoot, final=False), Outcome.PASS)
+    assert "events.jsonl (node.ready of s2)" in [str(evidence) for evidence in judgement.evidence]
+    times = judged(swarm.judge(MaxBootTime, final=False), Outcome.PASS, "1.000 s").measured["boot_ns"]
+    assert times["s2"] == 1 * S
+    judged(swarm.judge(MaxBootTime, seconds=0.9), Outcome.WARN, "s2 took 1.000 s")

@@ -122,6 +122,31 @@ async def test_when_one_does_not_start_the_others_are_removed(engine: Any, tmp_p
     assert engine.containers(f"swarmrig.run={_run_id(tmp_path)}") == []
 
 
+async def test_when_the_third_of_four_does_not_start_all_of_them_are_removed(engine: Any, tmp_path: Path) -> None:
+    """Also the fourth, which is being made at that time."""
+    node = '  n%s: {kind: container, image: "swarmrig-test:1", %s}\n'
+    nodes = [node % (number, STEADY) for number in (1, 2, 4)]
+    nodes.insert(2, node % (3, "user: ghost, command: [cat]"))
+    text = f"swarmrig: 1\nname: four\nduration: 60s\nnodes:\n{''.join(nodes)}checks: [no_crashes]\n"
+    made: set[str] = set()
+
+    async def look() -> None:
+        while True:
+            made.update(name for one in engine.containers("swarmrig.run") for name in one["Names"])
+            await anyio.sleep(0.01)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look)
+        done = await finished(text, tmp_path)
+        tasks.cancel_scope.cancel()
+    (failure,) = done.record.failures
+    assert failure.startswith("node n3: it cannot be started: the engine says:")
+    run_id = _run_id(tmp_path)
+    assert {f"/swarmrig-{run_id}-n{number}" for number in (1, 2, 3)} <= made
+    assert engine.containers(f"swarmrig.run={run_id}") == []
+    assert done.record.run_ns < 30_000_000_000  # it ended with that, and did not wait for its end
+
+
 async def test_an_engine_that_dies_fails_the_run_and_leaves_no_process(
     own_engine: Callable[[], Any], tmp_path: Path
 ) -> None:

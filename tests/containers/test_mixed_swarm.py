@@ -67,6 +67,9 @@ def test_all_kinds_in_one_swarm(engine: Any, mixed: Path, tmp_path: Path) -> Non
     told = [f"{check.label}: {check.judgement.outcome.value} {check.judgement.message}" for check in result.checks]
     assert result.success, (told, result.problems)
     assert {node.kind for node in result.record.scenario.nodes} == {"container", "qemu", "python", "process", "line"}
+    events = [json.loads(line) for line in (result.directory / "events.jsonl").read_text().splitlines()]
+    ready = [event["source"] for event in events if event["kind"] == "node.ready"]
+    assert sorted(ready) == ["cloud", "gateway"]  # of the others, nobody has said how to see that
     assert remains(engine, result.record.run_id) == ([], [])
 
 

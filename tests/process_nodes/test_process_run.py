@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -67,6 +68,21 @@ async def test_two_programs_talk_over_the_fabric(tmp_path: Path) -> None:
     done = await finished(TALK, tmp_path)
     assert done.record.verdict is Outcome.PASS, done.record
     assert done.record.failures == ()
+
+
+async def test_each_time_that_one_is_ready_is_told(tmp_path: Path) -> None:
+    script = "echo up; test -e again || { touch again; sleep 0.2; exit 4; }; exec sleep 60"
+    more = ', ready: {log: "^up"}, on_failure: {policy: restart, after: 0s}}\n  b: {kind: process, command: [sleep, "60"]'
+    done = await finished(
+        shell(script, more).replace(AT_THE_END, "  - max_boot_time_s: 60\n").replace("120s", "3s"), tmp_path
+    )
+    told = [json.loads(line) for line in (done.directory / "events.jsonl").read_text().splitlines()]
+    lives = [event["kind"] for event in told if event["source"] == "a" and event["kind"].startswith("node.")]
+    assert lives == ["node.started", "node.ready", "node.exited", "node.started", "node.ready", "node.stopped"]
+    assert not any(event["kind"] == "node.ready" for event in told if event["source"] == "b")
+    booted = {node.id: node.boot_ns for node in done.record.nodes}
+    assert booted["a"] is not None and booted["b"] is None
+    assert done.record.metrics["nodes.a.boot_ns"] == booted["a"]
 
 
 async def test_one_that_ends_by_itself_fails_the_run(tmp_path: Path) -> None:

@@ -98,8 +98,9 @@ async def test_a_guest_talks_with_a_device_and_serves_a_program(linux: Linux, tm
     provenance = json.loads((done.directory / "provenance.json").read_text())["nodes"]["web"]
     assert provenance["kernel"] == str(linux.kernel) and len(provenance["initrd_sha256"]) == 64
     events = [json.loads(line) for line in (done.directory / "events.jsonl").read_text().splitlines()]
-    times = [event["t"] for event in events if event.get("source") == "web" and event["kind"].endswith("line")]
-    assert times == sorted(times)
+    times = [event["t"] for event in events if event["source"] == "web" and event["kind"] == "console"]
+    assert times and times == sorted(times)
+    assert [event["source"] for event in events if event["kind"] == "node.ready"] == ["web"]
 
 
 LED = """

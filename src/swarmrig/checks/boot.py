@@ -16,20 +16,23 @@ from swarmrig.model.verdict import Evidence, Judgement, Outcome
 
 
 class _Boot:
-    """What is known of the start of one node. Only the first start and the first marker count."""
+    """What is known of the start of one node. Only its first start counts, and the first that tells it is up: a boot
+    marker on its console, or that its own probe finds it ready."""
 
     def __init__(self, node: str) -> None:
         self.node = node
         self.started_ns: int | None = None
         self.ended: NodeChange | None = None
         self.first_line: ConsoleLine | None = None
-        self.marker: ConsoleLine | None = None
+        self.up: ConsoleLine | NodeChange | None = None
 
     def observe(self, fact: ConsoleLine | NodeChange) -> None:
         if isinstance(fact, ConsoleLine):
             self.first_line = self.first_line or fact
-            if self.marker is None and is_boot_marker(fact.text):
-                self.marker = fact
+            if self.up is None and is_boot_marker(fact.text):
+                self.up = fact
+        elif fact.state is NodeState.READY:
+            self.up = self.up or fact
         elif fact.state in (NodeState.EXITED, NodeState.STOPPED):
             self.ended = self.ended or fact
         elif fact.state is NodeState.STARTED and self.started_ns is None:
@@ -41,10 +44,10 @@ class _Boot:
 
     @property
     def boot_ns(self) -> int | None:
-        """Exec to marker, None as long as one of them is missing."""
-        if self.started_ns is None or self.marker is None:
+        """From its start until it is up, None as long as one of them is missing."""
+        if self.started_ns is None or self.up is None:
             return None
-        return max(0, self.marker.t_ns - self.started_ns)
+        return max(0, self.up.t_ns - self.started_ns)
 
 
 class _Boots:
@@ -59,15 +62,17 @@ class _Boots:
             self.nodes[fact.node].observe(fact)
 
     def evidence(self, boot: _Boot) -> Evidence | None:
-        """The marker, else the first thing the node said."""
-        line = boot.marker or boot.first_line
+        """What tells that it is up, else the first thing the node said."""
+        if isinstance(boot.up, NodeChange):
+            return Evidence("events.jsonl", note=f"node.ready of {boot.node}")
+        line = boot.up or boot.first_line
         if line is None:
             return None
-        return self._context.console(boot.node, line.line, "boot marker" if boot.marker else "no boot marker follows")
+        return self._context.console(boot.node, line.line, "boot marker" if boot.up else "no boot marker follows")
 
 
 class AllNodesBoot:
-    """Every console shows a boot marker."""
+    """Every console shows a boot marker, or the node's own probe, health check or login finds it ready."""
 
     params_model: ClassVar[type[Params]] = NoParams
     severity: ClassVar[Outcome] = Outcome.FAIL
@@ -81,30 +86,30 @@ class AllNodesBoot:
 
     def judge(self, now_ns: int, *, final: bool) -> Judgement | None:  # noqa: ARG002 - the contract
         boots = list(self._boots.nodes.values())
-        if not final and not (boots and all(boot.marker for boot in boots)):
+        if not final and not (boots and all(boot.up for boot in boots)):
             return None
-        tally = Tally(Outcome.FAIL if any(boot.marker for boot in boots) else Outcome.FATAL)
+        tally = Tally(Outcome.FAIL if any(boot.up for boot in boots) else Outcome.FATAL)
         for boot in boots:
-            if boot.marker:
+            if boot.up:
                 tally.support(self._boots.evidence(boot))
-        silent = [boot for boot in boots if not boot.marker]
+        silent = [boot for boot in boots if not boot.up]
         if not any(boot.seen for boot in boots):
             tally.gap("no node was started and no console said anything")
         elif silent:
             evidence = [self._boots.evidence(boot) for boot in silent]
-            tally.fail(f"no boot marker from {listed(boot.node for boot in silent)}", *evidence)
-        measured = {"booted": [boot.node for boot in boots if boot.marker]}
+            tally.fail(f"neither a boot marker nor readiness of {listed(boot.node for boot in silent)}", *evidence)
+        measured = {"booted": [boot.node for boot in boots if boot.up]}
         return tally.judgement(f"all {len(boots)} nodes booted", measured)
 
 
 class MaxBootParams(Params):
     bare: ClassVar[str | None] = "seconds"
     seconds: float = Field(default=10.0, gt=0)
-    """Exec to boot marker, at most."""
+    """From start to boot marker or readiness, at most."""
 
 
 class MaxBootTime:
-    """Every node shows its boot marker at most so many seconds after its emulator was started."""
+    """Every node shows its boot marker, or is found ready, at most so many seconds after it was started."""
 
     params_model: ClassVar[type[Params]] = MaxBootParams
     severity: ClassVar[Outcome] = Outcome.WARN
@@ -141,6 +146,8 @@ class MaxBootTime:
         else:
             waited_ns = (boot.ended.t_ns if boot.ended else now_ns) - boot.started_ns
             if waited_ns > self._limit_ns:
-                tally.fail(f"{boot.node} showed no boot marker in {format_seconds(waited_ns)}", evidence)
+                tally.fail(
+                    f"{boot.node} neither booted nor was found ready in {format_seconds(waited_ns)}", evidence
+                )
             else:
-                tally.gap(f"{boot.node} showed no boot marker and ran less than {limit}", evidence)
+                tally.gap(f"{boot.node} neither booted nor was found ready, and ran less than {limit}", evidence)

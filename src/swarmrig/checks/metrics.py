@@ -5,7 +5,7 @@
 | `links.L.frames`, `.bytes` | what entered the link, both directions together |
 | `links.L.dropped`, `.loss` | modelled drops (loss, down, full queue, …), and their share of the frames |
 | `links.L.fates.F` | frames by fate: `loss`, `burst_loss`, `link_down`, `queue_full`, `corrupted`, … |
-| `nodes.N.boot_ns` | from the start of the emulator to the boot marker |
+| `nodes.N.boot_ns` | from the start of the emulator to the boot marker, or until it is found ready |
 | `nodes.N.console_lines` | lines on the console |
 | `nodes.N.sent`, `.rate_hz` | CSI frames of the node at its own port, each sequence number once |
 | `nodes.N.hub.received`, `.lost`, `.loss` | of these, how many were delivered to the hub; likewise `.aggregator.…` |
@@ -109,7 +109,8 @@ class _NodeMeter:
     def __init__(self) -> None:
         self.started_ns: int | None = None
         self.stopped_ns: int | None = None
-        self.marker: ConsoleLine | None = None
+        self.up: ConsoleLine | NodeChange | None = None
+        """The first that tells that it has booted, or is ready."""
         self.lines = 0
         self.last_line = 0
         self.unique = UniqueSequences()
@@ -130,9 +131,9 @@ class _NodeMeter:
 
     @property
     def boot_ns(self) -> int | None:
-        if self.started_ns is None or self.marker is None:
+        if self.started_ns is None or self.up is None:
             return None
-        return max(0, self.marker.t_ns - self.started_ns)
+        return max(0, self.up.t_ns - self.started_ns)
 
 
 class Meter:
@@ -187,7 +188,7 @@ class Meter:
         group, _, field = rest.partition(".")
         node = self._nodes[owner]
         if group == "boot_ns":
-            return self._context.console(owner, node.marker.line, "boot marker") if node.marker else None
+            return self._of_boot(owner, node.up)
         if group == "console_lines":
             return self._context.console(owner, node.last_line, "the last line") if node.lines else None
         if group == "reported":
@@ -199,6 +200,11 @@ class Meter:
         if group in self._journeys:
             return self._of_journey(owner, self._journeys[group])
         return self._on_link(self._context.network.device(owner).link, f"{node.rate.count} CSI frames of {owner}")
+
+    def _of_boot(self, node: str, up: ConsoleLine | NodeChange | None) -> Evidence | None:
+        if isinstance(up, ConsoleLine):
+            return self._context.console(node, up.line, "boot marker")
+        return Evidence("events.jsonl", note=f"node.ready of {node}") if up else None
 
     def _of_journey(self, node: str, journeys: Journeys) -> Evidence | None:
         journey, link = journeys.by_node[node], journeys.target.device.link
@@ -229,10 +235,12 @@ class Meter:
         if isinstance(fact, ConsoleLine):
             meter.lines += 1
             meter.last_line = max(meter.last_line, fact.line)
-            if meter.marker is None and is_boot_marker(fact.text):
-                meter.marker = fact
+            if meter.up is None and is_boot_marker(fact.text):
+                meter.up = fact
         elif fact.state is NodeState.STARTED and meter.started_ns is None:
             meter.started_ns = fact.t_ns
+        elif fact.state is NodeState.READY:
+            meter.up = meter.up or fact
         elif fact.state is NodeState.STOPPED:
             meter.stopped_ns = fact.t_ns
 

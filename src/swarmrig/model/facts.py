@@ -41,6 +41,7 @@ class Frame:
 
 class NodeState(StrEnum):
     STARTED = "started"  # data: pid, command
+    READY = "ready"  # as its own probe, health check or login finds; nodes that have none never tell
     EXITED = "exited"  # by itself; data: code or signal, stderr (last lines)
     STOPPED = "stopped"  # by the rig, at the end of the run
     UNHEARD = "unheard"  # it runs on, but says too much: further console lines do not become facts

@@ -19,7 +19,7 @@ class NodeRecord:
     id: str
     number: int
     boot_ns: int | None
-    """Exec to boot marker; None when no marker was seen."""
+    """From its start until it showed a boot marker, or was found ready; None when neither was seen."""
     exit_status: str | None
     """How it ended by itself ("exit 1", "SIGSEGV"), None when the rig stopped it."""
     console_lines: int

@@ -50,6 +50,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "run.started": lambda data: f"started: {data.get('name')}",
     "node.started": _started,
     "node.booted": _booted,
+    "node.ready": lambda _: "ready",
     "node.exited": _exited,
     "fault": _fault,
     "run.stopping": _stopping,

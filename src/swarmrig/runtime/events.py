@@ -21,8 +21,9 @@ FILE = "events.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. Kinds: run.started, node.started, node.booted, node.exited, node.stopped,
-    console, fault, link, check, run.stopping, run.finished, warning, failure; and preparing, for observers only."""
+    """Something that happened. Kinds: run.started, node.started, node.booted, node.ready, node.exited,
+    node.stopped, console, fault, link, check, run.stopping, run.finished, warning, failure; and preparing, for
+    observers only."""
 
     t_ns: int
     source: str

@@ -158,6 +158,7 @@ class Fleet:
             spawner=self._spawner,
             now_ns=self._clock.now_ns,
             on_console=self._recorder.console,
+            on_ready=lambda: self._recorder.observe(NodeChange(self._clock.now_ns(), node.id, NodeState.READY)),
             flash=None if life == 1 else await anyio.to_thread.run_sync(keep_flash, directory, life),
             snapshot=self._snapshots.get(node.id),
             network=self._fabric,

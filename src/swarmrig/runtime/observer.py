@@ -19,7 +19,7 @@ PATIENCE_S = 1.0
 @dataclass(frozen=True, slots=True)
 class NodeView:
     state: str
-    """launching | started | booted | exited | stopped"""
+    """launching | started | booted | ready | exited | stopped"""
     boot_ns: int | None = None
     frames: int = 0
     """CSI frames seen at the node's own port."""

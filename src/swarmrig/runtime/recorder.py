@@ -36,6 +36,11 @@ class NodeTrack:
         self.last_line = ""
         self._recent: deque[int] = deque(maxlen=_RATE_WINDOW)
 
+    def is_up(self, t_ns: int) -> None:
+        """It has booted, or is ready; the first time counts."""
+        if self.boot_ns is None and self.started_ns is not None:
+            self.boot_ns = t_ns - self.started_ns
+
     def frame(self, t_ns: int) -> None:
         self.frames += 1
         self._recent.append(t_ns)
@@ -160,7 +165,7 @@ class Recorder:
         track.last_line = line.text
         self.event(line.node, "console", {"line": line.line, "text": line.text}, line.t_ns)
         if track.boot_ns is None and track.started_ns is not None and is_boot_marker(line.text):
-            track.boot_ns = line.t_ns - track.started_ns
+            track.is_up(line.t_ns)
             track.state = "booted"
             self.event(line.node, "node.booted", {"boot_ns": track.boot_ns}, line.t_ns)
 
@@ -170,6 +175,8 @@ class Recorder:
         if change.state is NodeState.STARTED:
             track.started_ns = change.t_ns
             track.exit_status = None  # of a former life
+        elif change.state is NodeState.READY:
+            track.is_up(change.t_ns)
         elif change.state is NodeState.EXITED:
             track.exit_status = str(change.data.get("status", "unknown"))
         self.event(change.node, f"node.{change.state.value}", change.data, change.t_ns)

@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     from aiodocker.containers import DockerContainer
 
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
+UNCHECKED: dict[str, Any] = {"Status": "none"}
 
 
 async def wait_until_healthy(
     client: Docker, engine: Path, node: str, container: DockerContainer, deadline_ns: int
-) -> None:
-    """Return when it has been healthy for once; at once when nobody has said how to see that.
+) -> bool:
+    """Return True when it has been healthy for once; False, at once, when nobody has said how to see that.
 
     NodeError, with what the check said last, when it is unhealthy before that, or nothing yet after the deadline.
     """
     with asking(node, engine, "its health is not known"):
-        if (state := await _health(container))["Status"] != HEALTHY:
+        if (state := await _health(container)) is UNCHECKED:
+            return False
+        if state["Status"] != HEALTHY:
             with anyio.move_on_after(deadline_ns / 1e9):
                 await _decided(client, container)
             state = await _health(container)
     if state["Status"] == HEALTHY:
-        return
+        return True
     what = "it is unhealthy" if state["Status"] == UNHEALTHY else f"not healthy after {format_duration(deadline_ns)}"
     raise NodeError(node, f"{what}{_said(state)}", hint="see `health:`, or HEALTHCHECK of its image")
 
@@ -51,7 +54,7 @@ async def _decided(client: Docker, container: DockerContainer) -> None:
 
 
 async def _health(container: DockerContainer) -> dict[str, Any]:
-    found: dict[str, Any] = (await container.show())["State"].get("Health") or {"Status": HEALTHY}
+    found: dict[str, Any] = (await container.show())["State"].get("Health") or UNCHECKED
     return found
 
 

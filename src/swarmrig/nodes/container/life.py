@@ -149,7 +149,8 @@ class Life:
     async def _watch_health(self) -> None:
         place = self.place
         deadline_ns = (place.options.health or Health.model_construct(command=())).deadline
-        await wait_until_healthy(place.client, place.engine, place.node, place.container, deadline_ns)
+        if await wait_until_healthy(place.client, place.engine, place.node, place.container, deadline_ns):
+            place.context.on_ready()
 
     async def _pass_output(self, stream: Stream, line: socket.socket) -> None:
         """Through a socket, so that it is read, logged and stalled as every console is."""

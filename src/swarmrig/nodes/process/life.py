@@ -129,6 +129,7 @@ class Life:
         place, ready = self.place, self.place.options.ready
         if ready is not None:
             await wait_until_ready(ready, self.keeper, self._sayings, place.working_dir, place.order)
+            place.context.on_ready()
 
     async def _pass_output(self) -> None:
         loop, output, line = asyncio.get_running_loop(), self._pipes.output, self._pipes.line

@@ -27,6 +27,7 @@ class Guest:
         options: VmOptions,
         variables: Mapping[str, str],
         write: Callable[[bytes], Awaitable[None]],
+        on_ready: Callable[[], None],
     ) -> None:
         self.transcript = Transcript()
         self.shell = Shell(node, self.transcript, write)
@@ -35,6 +36,7 @@ class Guest:
         self._node = node
         self._options = options
         self._variables = variables
+        self._on_ready = on_ready
         self._waits_for = ""
 
     @asynccontextmanager
@@ -59,6 +61,8 @@ class Guest:
         except TimeoutError:
             raise self.failure(f"was not through with {self._waits_for} within {seconds:g} s of its start") from None
         self.ready.set()
+        if self._waits_for:
+            self._on_ready()
 
     async def _stages(self) -> None:
         options = self._options

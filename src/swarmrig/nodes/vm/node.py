@@ -127,7 +127,8 @@ class VmNode(WithPower, WithMemory, WithNmi, RealTimeNode):
 
     def _new_guest(self) -> None:
         self._heard = 0
-        self._guest = Guest(self.spec.id, self._setup.options, place_variables(self._context), self.write_console)
+        options, variables = self._setup.options, place_variables(self._context)
+        self._guest = Guest(self.spec.id, options, variables, self.write_console, self._context.on_ready)
 
     async def _watch_guest(self) -> None:
         self._watch = AsyncExitStack()
