@@ -17,7 +17,7 @@ from swarmrig.cli.view.sentences import line, sentence
 from swarmrig.model.scenario import FaultSpec, NetworkSpec, NodeSpec, Role, Scenario, TimeMode, Topology
 from swarmrig.model.verdict import Judgement, Outcome
 from swarmrig.runtime.events import Event
-from swarmrig.runtime.observer import LinkView, NodeView, Snapshot
+from swarmrig.runtime.observer import LinkView, NodeView, Programme, Snapshot
 from swarmrig.runtime.plan import PlannedFault, RunPlan
 
 S = 1_000_000_000
@@ -48,7 +48,7 @@ def snapshot(nodes=None, links=None, checks=None, duration_ns=60 * S) -> Snapsho
 def drawn(view_plan: RunPlan, shot: Snapshot, events=(), height: int = 60, until_interrupted: bool = False) -> str:
     """The live picture as text."""
     terminal = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=120, height=height)
-    with open_live_view(view_plan, until_interrupted=until_interrupted, console=terminal) as view:
+    with open_live_view(Programme.of(view_plan, until_interrupted=until_interrupted), console=terminal) as view:
         for event in events:
             view.on_event(event)
         view.progress(shot)
@@ -195,7 +195,7 @@ def test_a_terminal_that_goes_away_does_not_end_the_run():
             return super().write(text)
 
     terminal = Console(file=Gone(), force_terminal=True, width=80, height=24)
-    with open_live_view(plan(), until_interrupted=False, console=terminal) as view:
+    with open_live_view(Programme.of(plan()), console=terminal) as view:
         view.progress(snapshot())
         terminal.file.gone = True
         view.progress(snapshot())
@@ -203,19 +203,19 @@ def test_a_terminal_that_goes_away_does_not_end_the_run():
 
 
 def test_the_view_suits_the_output(monkeypatch, capsys):
-    with open_view(plan(), as_json=True, until_interrupted=False) as view:
+    with open_view(Programme.of(plan()), as_json=True) as view:
         assert isinstance(view, JsonLines)
-    with open_view(plan(), as_json=False, until_interrupted=False) as view:
+    with open_view(Programme.of(plan()), as_json=False) as view:
         assert isinstance(view, PlainLines)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("CI", "true")
-    with open_view(plan(), as_json=False, until_interrupted=False) as view:
+    with open_view(Programme.of(plan()), as_json=False) as view:
         assert isinstance(view, PlainLines)
     monkeypatch.delenv("CI")
     monkeypatch.setenv("TERM", "dumb")
-    with open_view(plan(), as_json=False, until_interrupted=False) as view:
+    with open_view(Programme.of(plan()), as_json=False) as view:
         assert isinstance(view, PlainLines)
     monkeypatch.setenv("TERM", "xterm")
-    with open_view(plan(), as_json=False, until_interrupted=False) as view:
+    with open_view(Programme.of(plan()), as_json=False) as view:
         assert isinstance(view, LiveView)

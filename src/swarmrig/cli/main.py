@@ -16,11 +16,15 @@ from swarmrig.cli.lazy import LazyGroup
 from swarmrig.cli.output import flush, say
 
 COMMANDS = {
+    "init": "Write a first scenario, with comments, and the schema that completes it in editors.",
     "run": "Run a preset or a scenario file and judge it.",
     "sweep": "Run a scenario once per fault, forked from one warm swarm.",
     "up": "Run until Ctrl-C, then judge.",
     "replay": "Repeat a finished run, or one node of it, and compare.",
     "diff": "Compare two finished runs; show where they first differ.",
+    "watch": "Watch a run in progress from another terminal.",
+    "console": "Show what a node of a run says, and type to it while it lives.",
+    "runs": "List, show and remove the directories of former runs.",
     "report": "Make a page of a run, to look at in a browser.",
     "plan": "Print exactly what `run` would launch; launch nothing.",
     "validate": "Check scenario files; print every error with its place.",

@@ -60,6 +60,7 @@ class Manner:
     quantum_ns: int
     skip_build: bool
     report: bool
+    pause_on_failure: bool = False
     until_interrupted: bool = False
 
 
@@ -186,6 +187,12 @@ _RUN_OPTIONS = (
     option("--skip-build", is_flag=True, help="Do not run the firmware build commands of the file."),
     option("--report", is_flag=True, help="Make report.html of the run, as `swarmrig report` does."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON lines; the last one is the result."),
+)
+
+pause_option = option(
+    "--pause-on-failure",
+    is_flag=True,
+    help="Freeze the swarm where a check or a node fails, for a look; Enter or `watch --release` lets it go on.",
 )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 
 from swarmrig.cli.failures import describe_failure
+from swarmrig.cli.keyboard import released_by_enter
 from swarmrig.cli.loading import load
 from swarmrig.cli.options import Choice, Manner
 from swarmrig.cli.output import colours_wanted, harmless, say, say_json_line
@@ -27,6 +28,8 @@ from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.units import NS_PER_S
 from swarmrig.plugins import Registry
 from swarmrig.reports.write import write_reports
+from swarmrig.runtime.brake import Brake
+from swarmrig.runtime.observer import Programme
 from swarmrig.runtime.plan import RunPlan, plan_loaded
 from swarmrig.runtime.run import FinishedRun, RunOptions, run
 from swarmrig.timebase.stepping import Stepping
@@ -111,7 +114,9 @@ def _paced(scenario: Scenario, manner: Manner) -> Scenario:
 
 
 async def _watched(plan: RunPlan, manner: Manner, interrupt: anyio.Event) -> FinishedRun:
-    with open_view(plan, as_json=manner.as_json, until_interrupted=manner.until_interrupted) as view:
+    programme = Programme.of(plan, until_interrupted=manner.until_interrupted)
+    brake = Brake() if manner.pause_on_failure else None
+    with open_view(programme, as_json=manner.as_json) as view:
         options = RunOptions(
             output_dir=manner.output_dir,
             observer=view,
@@ -120,8 +125,10 @@ async def _watched(plan: RunPlan, manner: Manner, interrupt: anyio.Event) -> Fin
             skip_build=manner.skip_build,
             stepping=Stepping(manner.hang_timeout_ns / NS_PER_S, manner.quantum_ns),
             strict=manner.strict,
+            brake=brake,
         )
-        return await run(plan, options)
+        async with released_by_enter(brake):
+            return await run(plan, options)
 
 
 def _tell(finished: FinishedRun, manner: Manner, page: Path | None) -> None:

@@ -9,4 +9,9 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 def plain_text(raw: bytes) -> str:
     """A line as people see it: without line end and ANSI colours, undecodable bytes replaced."""
-    return _ANSI.sub("", raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace"))
+    return without_colours(raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace"))
+
+
+def without_colours(text: str) -> str:
+    """The text without ANSI colours."""
+    return _ANSI.sub("", text)

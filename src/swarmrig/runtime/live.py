@@ -14,6 +14,7 @@ from swarmrig.model.facts import Fact, NodeReport
 from swarmrig.model.scenario import TimeMode
 from swarmrig.net.evidence import FrameTail
 from swarmrig.net.modes import Network
+from swarmrig.runtime.brake import Brake
 from swarmrig.runtime.clock import Clock, VirtualClock
 from swarmrig.runtime.directory import RunDirectory
 from swarmrig.runtime.events import EventLog
@@ -28,6 +29,8 @@ from swarmrig.timebase.stepping import Stepping
 
 TICK_S = 0.25
 """How often captures are read and checks asked."""
+BRAKING_TICK_S = 0.02
+"""The same for a run that is to stand still where it fails."""
 SHARE = 4
 """What there is to collect of thousands of nodes takes its time: so much longer is not asked again."""
 FOREVER_NS = 1 << 61
@@ -70,6 +73,11 @@ class LiveRun:
     """None: until interrupted, or as long as the leader leads."""
     time: TimeMode
     leader: Leader | None = None
+    brake: Brake | None = None
+    paused_ns: int | None = None
+    """Where it stands still, or last did."""
+    ended_ns: int | None = None
+    """Where it ended, if that was before it was told to."""
     interrupted: bool = False
     statistics: Mapping[str, Any] = field(default_factory=dict)
     _end_reached: anyio.Event = field(default_factory=anyio.Event)
@@ -95,18 +103,27 @@ class LiveRun:
                     stepping=self.stepping,
                 )
                 tasks.start_soon(self.clock.begin)
-            pause_s = TICK_S
+            tick_s = TICK_S if self.brake is None else BRAKING_TICK_S
+            pause_s = tick_s
             while True:
                 with anyio.move_on_after(pause_s):
                     await first_of(self.interrupt, self.fleet.ended, self._end_reached)
                 began_s = anyio.current_time()
                 await self.collect()
-                pause_s = max(TICK_S, SHARE * (anyio.current_time() - began_s))
+                pause_s = max(tick_s, SHARE * (anyio.current_time() - began_s))
                 snapshot = self.recorder.snapshot(self.duration_ns)
                 self.observer.progress(snapshot)
-                if self._over(snapshot):
+                over = self._over(snapshot)
+                if await self._braked(final=over) or over:
                     break
             tasks.cancel_scope.cancel()
+
+    async def _braked(self, *, final: bool) -> bool:
+        """Let somebody look, if something has failed; `final`: or would, now that the run ends. Is it over by that?"""
+        if self.brake is None or not await self.brake.look(self, final=final):
+            return False
+        self.ended_ns = self.paused_ns
+        return True
 
     async def stop(self) -> None:
         """Stop the nodes, let the network run dry, and take its counts; without a network, just stop the nodes."""

@@ -11,6 +11,7 @@ import anyio
 
 from swarmrig.model.verdict import Judgement
 from swarmrig.runtime.events import Event
+from swarmrig.runtime.plan import RunPlan
 
 PATIENCE_S = 1.0
 """What takes longer is told of."""
@@ -46,6 +47,33 @@ class Snapshot:
     links: Mapping[str, LinkView]
     checks: Mapping[str, Judgement | None]
     """By label; None while undecided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """What a run is going to be, for those who watch it."""
+
+    name: str
+    nodes: tuple[str, ...]
+    seed: int
+    tier: str
+    links: tuple[str, ...]
+    """Those of the topology, without the nodes' own ones to it."""
+    faults: Mapping[str, str]
+    """What each does, by id."""
+    until_interrupted: bool = False
+
+    @classmethod
+    def of(cls, plan: RunPlan, *, until_interrupted: bool = False) -> Programme:
+        return cls(
+            plan.scenario.name,
+            tuple(node.id for node in plan.scenario.nodes),
+            plan.scenario.seed,
+            plan.tier,
+            tuple(link.name for link in plan.network.links if not link.access),
+            {fault.spec.id: fault.description for fault in plan.faults},
+            until_interrupted,
+        )
 
 
 class Observer(Protocol):

@@ -14,6 +14,7 @@ from swarmrig.model.facts import ConsoleLine, Fact, FaultChange, Frame, NodeChan
 from swarmrig.model.network import Fate
 from swarmrig.model.record import NodeRecord
 from swarmrig.model.units import NS_PER_S
+from swarmrig.model.verdict import Judgement
 from swarmrig.runtime.clock import Clock
 from swarmrig.runtime.consoles import ConsoleSplitter
 from swarmrig.runtime.events import Event, EventLog
@@ -77,7 +78,7 @@ class Recorder:
         self._log = log
         self._clock = clock
         self._observer = observer
-        self.on_console: Callable[[str], None] = _nothing
+        self.on_console: list[Callable[[str], None]] = []
         """Called with the id of a node when there is more in its console.log."""
         self.failures: list[str] = []
         self.warnings: list[str] = list(plan.warnings)
@@ -103,7 +104,8 @@ class Recorder:
     def console(self, node: str, t_ns: int, chunk: bytes) -> None:
         """Raw console bytes of a node, any chunking."""
         self._consoles[node].feed(t_ns, chunk)
-        self.on_console(node)
+        for told in self.on_console:
+            told(node)
 
     def observe(self, fact: Fact) -> None:
         match fact:
@@ -126,15 +128,18 @@ class Recorder:
             splitter.finish(now_ns)
 
     def snapshot(self, duration_ns: int | None) -> Snapshot:
-        now_ns = self._clock.now_ns()
-        judgements = self._judge.judge(now_ns, final=False)
         return Snapshot(
-            now_ns,
+            self._clock.now_ns(),
             duration_ns,
             {node: track.view() for node, track in self.nodes.items()},
             {link: track.view() for link, track in self.links.items()},
-            dict(zip(self._judge.labels, judgements, strict=True)),
+            self.foresee(final=False),
         )
+
+    def foresee(self, *, final: bool) -> dict[str, Judgement | None]:
+        """What the checks say by now, or would say if the run ended now, by label."""
+        judgements = self._judge.judge(self._clock.now_ns(), final=final)
+        return dict(zip(self._judge.labels, judgements, strict=True))
 
     def node_records(self) -> tuple[NodeRecord, ...]:
         return tuple(
@@ -186,7 +191,3 @@ class Recorder:
         change = NodeChange(self._clock.now_ns(), node, NodeState.UNHEARD)
         self.meter.observe(change)
         self._judge.observe(change)
-
-
-def _nothing(node: str) -> None:
-    """Most runs have nobody who waits for what a console says."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from swarmrig import __version__
 from swarmrig.errors import HostError, NodeError
@@ -18,6 +19,8 @@ from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED
 from swarmrig.net.evidence import FrameTail
 from swarmrig.net.topology import AGGREGATOR
 from swarmrig.proc import LeftoverError, RunScope, Spawner, open_spawner
+from swarmrig.runtime.audience import Audience, open_audience
+from swarmrig.runtime.brake import Brake
 from swarmrig.runtime.clock import Clock, RealClock, VirtualClock
 from swarmrig.runtime.digest import run_digest
 from swarmrig.runtime.directory import RunDirectory, create_run_directory
@@ -27,7 +30,7 @@ from swarmrig.runtime.fleet import launched
 from swarmrig.runtime.hosted import HostedNodes
 from swarmrig.runtime.judge import Judge
 from swarmrig.runtime.live import Leader, LiveRun
-from swarmrig.runtime.observer import Observer, Unobserved, telling
+from swarmrig.runtime.observer import Observer, Programme, Unobserved, telling
 from swarmrig.runtime.pace import PaceWatch
 from swarmrig.runtime.paced_clock import PacedClock
 from swarmrig.runtime.plan import RunPlan
@@ -59,6 +62,8 @@ class RunOptions:
     skip_build: bool = False
     stepping: Stepping = Stepping()
     """In virtual time."""
+    brake: Brake | None = None
+    """Freezes the swarm where something fails."""
     strict: bool = False
 
 
@@ -75,11 +80,13 @@ async def run(plan: RunPlan, options: RunOptions | None = None, origin: WarmSwar
     directory = create_run_directory(options.output_dir, plan.scenario.name, tuple(node.spec.id for node in plan.nodes))
     (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario), encoding="utf-8")
     try:
-        record = await _Conductor(plan, options, directory, origin).conduct()
+        conductor = _Conductor(plan, options, directory, origin)
+        record = await conductor.conduct()
         if record.faults:
             repeat = repeated(record.scenario, record.faults)
             (directory.path / REPEAT_FILE).write_text(dump_scenario(repeat), encoding="utf-8")
-        if plan.tier == EXACT and not record.interrupted and not record.failures:  # a whole run, or no number for it
+        # a whole run that nobody touched, or no number for it
+        if plan.tier == EXACT and not (record.interrupted or record.failures or conductor.touched):
             record = replace(record, digest=run_digest(directory.path))
     except OSError as error:
         raise HostError(
@@ -101,38 +108,51 @@ class _Conductor:
         self._run_ns = 0
         self._statistics: Mapping[str, Any] = {}
         self._pace: PaceWatch | None = None
+        self.touched = False
+        """Has somebody acted upon the run who is no part of the plan?"""
 
     async def conduct(self) -> RunRecord:
-        judge = Judge(self._plan)
+        options = self._options
+        programme = Programme.of(self._plan, until_interrupted=options.until_interrupted)
         with open_event_log(self._directory.path) as log:
-            try:
-                async with open_spawner(RunScope(self._directory.path, self._directory.id)) as spawner:
-                    self._interrupted = not await self._build(spawner)
-                    clock = _clock(self._plan)
-                    recorder = Recorder(self._plan, judge, log, clock, self._options.observer)
-                    if self._interrupted:
-                        schedule = Schedule(self._plan, clock, None, {}, recorder.observe)
-                    else:
-                        schedule = await self._live(recorder, judge, clock, log, spawner)
-            except LeftoverError as error:
-                recorder.failure("rig", error.message)
-            return self._record(recorder, judge, schedule)
+            async with open_audience(programme, options.observer, options.brake) as (audience, tasks):
+                try:
+                    return await self._conduct(log, audience, tasks)
+                finally:
+                    self.touched = audience.touched
+
+    async def _conduct(self, log: EventLog, audience: Audience, tasks: TaskGroup) -> RunRecord:
+        judge = Judge(self._plan)
+        try:
+            scope = RunScope(self._directory.path, self._directory.id)
+            async with open_spawner(scope) as spawner:
+                await audience.listen(scope, tasks)
+                self._interrupted = not await self._build(spawner, audience)
+                clock = _clock(self._plan)
+                recorder = Recorder(self._plan, judge, log, clock, audience)
+                if self._interrupted:
+                    schedule = Schedule(self._plan, clock, None, {}, recorder.observe)
+                else:
+                    schedule = await self._live(recorder, judge, clock, log, spawner, audience)
+        except LeftoverError as error:
+            recorder.failure("rig", error.message)
+        return self._record(recorder, judge, schedule)
 
     @property
     def _duration_ns(self) -> int | None:
         led = self._options.until_interrupted or self._options.leader is not None
         return None if led else self._plan.scenario.duration_ns
 
-    async def _build(self, spawner: Spawner) -> bool:
+    async def _build(self, spawner: Spawner, observer: Observer) -> bool:
         """Build the firmware, and what else nodes are made of; False when that was interrupted."""
         errors: list[HostError | NodeError] = []
         done = anyio.Event()
 
         async def build() -> None:
             try:
-                async with telling(self._options.observer, "rig", "building firmware"):
+                async with telling(observer, "rig", "building firmware"):
                     await build_firmware(self._plan.scenario, spawner, skip=self._options.skip_build)
-                await self._prepare_nodes()
+                await self._prepare_nodes(observer)
             except (HostError, NodeError) as error:
                 errors.append(error)
             done.set()
@@ -145,14 +165,16 @@ class _Conductor:
             raise error
         return done.is_set()
 
-    async def _prepare_nodes(self) -> None:
+    async def _prepare_nodes(self, observer: Observer) -> None:
         for node in self._plan.nodes:
             prepare = getattr(self._plan.backends[node.spec.kind], "prepare", None)
             if prepare is not None:
-                async with telling(self._options.observer, node.spec.id, "being prepared"):
+                async with telling(observer, node.spec.id, "being prepared"):
                     await prepare(node, self._directory.node(node.spec.id))
 
-    async def _live(self, recorder: Recorder, judge: Judge, clock: Clock, log: EventLog, spawner: Spawner) -> Schedule:
+    async def _live(
+        self, recorder: Recorder, judge: Judge, clock: Clock, log: EventLog, spawner: Spawner, audience: Audience
+    ) -> Schedule:
         plan, net = self._plan, self._directory.net
         recorder.event("rig", "run.started", {"name": plan.scenario.name})
         origin = self._origin
@@ -179,19 +201,22 @@ class _Conductor:
                     tail=FrameTail(plan.network, net) if origin is None else origin.frames(net),
                     hosted=HostedNodes(self._directory, recorder, plan.scenario.nodes, fleet.nodes),
                     pace=PaceWatch(recorder),
-                    observer=self._options.observer,
+                    observer=audience,
+                    brake=self._options.brake,
                     interrupt=self._options.interrupt,
                     stepping=self._options.stepping,
                     duration_ns=self._duration_ns,
                     time=plan.scenario.time,
                     leader=self._options.leader,
                 )
+                audience.live = live
+                recorder.on_console.append(audience.console_grown)
                 if origin is not None:
                     await first_of(fleet.started, fleet.ended)
                     await origin.forked(network)
                     await live.collect()
                 await live.live()
-                self._run_ns = clock.now_ns()
+                self._run_ns = clock.now_ns() if live.ended_ns is None else live.ended_ns
                 self._interrupted = live.interrupted
                 recorder.event("rig", "run.stopping", {"interrupted": self._interrupted})
                 await live.stop()

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import click
 
-from swarmrig.cli.options import Choice, Manner, run_options, scenario_options
+from swarmrig.cli.options import Choice, Manner, pause_option, run_options, scenario_options
 
 
 @click.command("up")
 @scenario_options
 @run_options
+@pause_option
 def command(choice: Choice, manner: Manner) -> int:
     """Run until Ctrl-C, then judge.
 

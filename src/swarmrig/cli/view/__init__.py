@@ -7,12 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from swarmrig.runtime.observer import Observer
-from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.observer import Observer, Programme
 
 
 @contextmanager
-def open_view(plan: RunPlan, *, as_json: bool, until_interrupted: bool) -> Iterator[Observer]:
+def open_view(programme: Programme, *, as_json: bool) -> Iterator[Observer]:
     """The view that suits stdout, for the time of a run."""
     if as_json:
         from swarmrig.cli.view.lines import JsonLines
@@ -21,7 +20,7 @@ def open_view(plan: RunPlan, *, as_json: bool, until_interrupted: bool) -> Itera
     elif _is_lively():
         from swarmrig.cli.view.live import open_live_view
 
-        with open_live_view(plan, until_interrupted=until_interrupted) as view:
+        with open_live_view(programme) as view:
             yield view
     else:
         from swarmrig.cli.view.lines import PlainLines

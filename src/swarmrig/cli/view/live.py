@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,9 +19,9 @@ from swarmrig.cli.view.sentences import line
 from swarmrig.model.facts import FaultStage
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import Judgement, Outcome
+from swarmrig.runtime.brake import PAUSED, RELEASED
 from swarmrig.runtime.events import Event
-from swarmrig.runtime.observer import LinkView, NodeView, Snapshot
-from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.observer import LinkView, NodeView, Programme, Snapshot
 
 View = TypeVar("View")
 
@@ -37,20 +38,23 @@ _FIXED_LINES = 14
 """Lines of the picture that are no rows of nodes, links, faults or checks."""
 _FAULT_ROWS = 8
 _OVER = FaultStage.HEAL_OBSERVED.value
+_ENDINGS = {"run.stopping": "stopping ...", PAUSED: "FROZEN: Enter (or `watch --release`) lets it go on"}
 
 
 class LivePicture:
     """Keeps what events told and draws it together with the latest snapshot."""
 
-    def __init__(self, plan: RunPlan, *, until_interrupted: bool) -> None:
-        scenario = plan.scenario
+    def __init__(self, programme: Programme) -> None:
         self._title = (
-            f"{scenario.name} · {counted(len(scenario.nodes), 'node')} · seed {scenario.seed} · tier {plan.tier}"
+            f"{harmless(programme.name)} · {counted(len(programme.nodes), 'node')} · seed {programme.seed}"
+            f" · tier {programme.tier}"
         )
-        self._links = [link.name for link in plan.network.links if not link.access]
-        self._faults = {fault.spec.id: (fault.description, "waiting") for fault in plan.faults}
+        self._links = programme.links
+        self._faults = {name: (description, "waiting") for name, description in programme.faults.items()}
         self._latest: deque[str] = deque(maxlen=_LATEST_EVENTS)
-        self._ending = "Ctrl-C ends the run and judges it" if until_interrupted else ""
+        self._usual = "Ctrl-C ends the run and judges it" if programme.until_interrupted else ""
+        self._ending = self._usual
+        self._began_s = time.monotonic()
 
     def take(self, event: Event) -> None:
         if event.kind == "fault" and event.data.get("id") in self._faults:
@@ -59,8 +63,7 @@ class LivePicture:
         text = line(event)
         if text is not None:
             self._latest.append(text)
-        if event.kind == "run.stopping":
-            self._ending = "stopping ..."
+        self._ending = _ENDINGS.get(event.kind, self._usual if event.kind == RELEASED else self._ending)
 
     def draw(self, snapshot: Snapshot, height: int) -> RenderableType:
         """All of it, cut to a terminal of `height` lines: what is not well comes first."""
@@ -82,12 +85,14 @@ class LivePicture:
     def _header(self, snapshot: Snapshot) -> RenderableType:
         header = Table.grid(padding=(0, 2))
         now = f"{snapshot.now_ns / NS_PER_S:.1f}"
+        wall_s = time.monotonic() - self._began_s
+        wall = Text(f"{wall_s:.0f} s watched", style="dim")
         if snapshot.duration_ns is None:
-            header.add_row(Text(self._title, style="bold"), Text(f"{now} s"), Text(self._ending, style="dim"))
+            header.add_row(Text(self._title, style="bold"), Text(f"{now} s"), wall, Text(self._ending, style="dim"))
         else:
             bar = ProgressBar(total=snapshot.duration_ns, completed=snapshot.now_ns, width=24)
             of = Text(f"{now} / {snapshot.duration_ns / NS_PER_S:g} s")
-            header.add_row(Text(self._title, style="bold"), of, bar, Text(self._ending, style="dim"))
+            header.add_row(Text(self._title, style="bold"), of, bar, wall, Text(self._ending, style="dim"))
         return header
 
 
@@ -190,13 +195,13 @@ class LiveView:
 
 
 @contextmanager
-def open_live_view(plan: RunPlan, *, until_interrupted: bool, console: Console | None = None) -> Iterator[LiveView]:
+def open_live_view(programme: Programme, *, console: Console | None = None) -> Iterator[LiveView]:
     """A live display on the terminal; the last picture stays when it ends."""
     screen = console or Console(highlight=False)
     live = Live(console=screen, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
     live.start()
     try:
-        yield LiveView(LivePicture(plan, until_interrupted=until_interrupted), live)
+        yield LiveView(LivePicture(programme), live)
     finally:
         with suppress(OSError):  # the terminal may be gone
             live.stop()

@@ -72,7 +72,7 @@ class Lead:
     async def lead(self, live: LiveRun) -> None:
         """Until `finish`."""
         self._live = live
-        live.recorder.on_console = self._hear
+        live.recorder.on_console.append(self._hear)
         for node in self._plan.nodes:
             self._heard[node.spec.id] = anyio.Event()
         self._waiter = live.clock.last_waiter()

@@ -1,0 +1,188 @@
+"""The directories of former runs: what they are, how they ended, and how they go."""
+
+from __future__ import annotations
+
+import calendar
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from swarmrig.errors import HostError, SwarmrigError
+from swarmrig.proc import RunScope
+from swarmrig.proc.place import is_locked
+
+_NAME = re.compile(r"(?P<name>.+)-(?P<stamp>\d{8}-\d{6})-(?P<id>[0-9a-f]{8})")
+_DOCUMENTS = {"results.json": "run", "sweep.json": "sweep", "summary.json": "suite"}
+"""What a finished directory holds, and what it is then. A run has a summary.json as well."""
+LATEST = "last"
+FRESH_S = 600.0
+_SUITE = "suite.json"
+
+
+class State(StrEnum):
+    LIVE = "live"
+    """It goes on."""
+    FINISHED = "finished"
+    UNFINISHED = "unfinished"
+    """It has ended without a verdict: killed, or on a full disk."""
+
+
+@dataclass(frozen=True)
+class ShelvedRun:
+    """One directory that a run, a sweep or a suite has made."""
+
+    path: Path
+    name: str
+    id: str
+    began_s: float
+    """Seconds since the epoch."""
+
+    @cached_property
+    def state(self) -> State:
+        if self._document is not None:
+            return State.FINISHED
+        return State.LIVE if self._in_use() else State.UNFINISHED
+
+    def _in_use(self) -> bool:
+        """A run and a suite hold locks; a sweep is as alive as its latest run is young."""
+        if is_alive(self.id) or is_locked(os.fspath(self.path / _SUITE)):
+            return True
+        try:
+            return self.kind != "run" and time.time() - self.path.stat().st_mtime < FRESH_S
+        except OSError:
+            return False
+
+    @property
+    def kind(self) -> str:
+        """run, sweep or suite."""
+        if self._document is not None:
+            return self._document[0]
+        if (self.path / "net").is_dir():
+            return "run"
+        return "suite" if (self.path / _SUITE).exists() else "sweep"
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """What it concluded; empty when it has not."""
+        return {} if self._document is None else self._document[1]
+
+    @property
+    def verdict(self) -> str:
+        """In a word, for people."""
+        if self.state is not State.FINISHED:
+            return self.state.value
+        passed = {True: "PASS", False: "FAIL"}.get(bool(self.results.get("all_pass")))  # as suites say it
+        return str(self.results.get("verdict", passed))
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes on disk; what has two names counts once."""
+        seen = {(found.st_dev, found.st_ino): found.st_blocks * 512 for found in _files(self.path)}
+        return sum(seen.values())
+
+    @cached_property
+    def _document(self) -> tuple[str, Mapping[str, Any]] | None:
+        for file, kind in _DOCUMENTS.items():
+            try:
+                found = json.loads((self.path / file).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(found, dict):
+                return kind, found
+        return None
+
+
+def _files(directory: Path) -> Iterator[os.stat_result]:
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            try:
+                yield (Path(folder) / name).lstat()
+            except OSError:  # a live run's, and gone by now
+                continue
+
+
+def is_alive(run_id: str) -> bool:
+    """Does the rig or the guardian of this run live?"""
+    return is_locked(os.fspath(RunScope(Path(), run_id).state_directory / "lock"))
+
+
+def shelf(output: Path) -> list[ShelvedRun]:
+    """All runs of an output directory, the latest first. A directory that no run has made is not among them."""
+    try:
+        found = [run for entry in output.iterdir() if (run := _shelved(entry)) is not None]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HostError(f"cannot read {output}: {error.strerror}") from error
+    return sorted(found, key=lambda run: (run.began_s, run.id), reverse=True)
+
+
+def _shelved(path: Path) -> ShelvedRun | None:
+    matched = _NAME.fullmatch(path.name)
+    if matched is None or path.is_symlink() or not path.is_dir():
+        return None
+    try:
+        began = time.strptime(matched["stamp"] + " UTC", "%Y%m%d-%H%M%S %Z")
+    except ValueError:
+        return None
+    return ShelvedRun(path, matched["name"], matched["id"], float(calendar.timegm(began)))
+
+
+def find_run(named: str, output: Path) -> ShelvedRun:
+    """A run by its directory, the beginning of its name or id, or `last`. SwarmrigError says what there is."""
+    path = Path(named)
+    if path.name in _DOCUMENTS:
+        path = path.parent
+    direct = _shelved(path.absolute()) if os.sep in named or path.is_dir() else None
+    if direct is not None:
+        return direct
+    runs = shelf(output)
+    found = runs[:1] if named == LATEST else [run for run in runs if run.id.startswith(named) or run.path.name == named]
+    found = found or [run for run in runs if run.path.name.startswith(named)]
+    if len(found) == 1:
+        return found[0]
+    hint = "`swarmrig runs list` lists them; --output-dir says where they are"
+    if not found:
+        raise SwarmrigError(f"no run {named!r} in {output}" if runs else f"no runs in {output}", hint=hint)
+    some = ", ".join(run.path.name for run in found[:4])
+    raise SwarmrigError(f"{named!r} is the beginning of {len(found)} runs: {some}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """Which runs may go: all that meet every condition."""
+
+    keep: int = 0
+    """So many of the latest stay, whatever they are."""
+    older_than_s: float = 0.0
+    verdicts: frozenset[str] = frozenset()
+    """As ShelvedRun.verdict says them, in any case; empty: any."""
+
+    def chosen(self, runs: Sequence[ShelvedRun], now_s: float) -> list[ShelvedRun]:
+        """Of runs in the order of `shelf`. One that lives is never among them."""
+        wanted = {verdict.lower() for verdict in self.verdicts}
+        return [
+            run
+            for run in runs[self.keep :]
+            if run.state is not State.LIVE
+            and now_s - run.began_s >= self.older_than_s
+            and (not wanted or run.verdict.lower() in wanted)
+        ]
+
+
+def remove(run: ShelvedRun) -> None:
+    """Remove its directory. HostError when that fails, or when it lives."""
+    if run.state is State.LIVE:
+        raise HostError(f"{run.path} is in use: its run goes on")
+    try:
+        shutil.rmtree(run.path)
+    except OSError as error:
+        raise HostError(f"cannot remove {error.filename or run.path}: {error.strerror}") from error
