@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from swarmrig.model.facts import Frame, NodeState
@@ -71,12 +72,8 @@ def spans(events: Collection[Event], node: str, end_ns: int) -> list[tuple[int, 
     """(from, to, state) of a node, without gaps, from its start to the end of the run."""
     changes = [(event.t_ns, _STATES[event.kind]) for event in events if event.source == node and event.kind in _STATES]
     changes = [change for change in changes if change[1] != NodeState.UNHEARD.value]
-    ends = [t_ns for t_ns, _ in changes[1:]] + [end_ns]
-    return [
-        (since_ns, until_ns, state)
-        for (since_ns, state), until_ns in zip(changes, ends, strict=True)
-        if until_ns > since_ns
-    ]
+    states = pairwise((*changes, (end_ns, "")))
+    return [(since_ns, until_ns, state) for (since_ns, state), (until_ns, _) in states if until_ns > since_ns]
 
 
 def _link(material: Material, link: LinkTraffic, traffic: Traffic) -> dict[str, Any]:
@@ -133,10 +130,13 @@ def _faults(material: Material) -> list[dict[str, Any]]:
     for event in material.events:
         if event.kind == "fault":
             name = str(event.data.get("id"))
-            new: dict[str, Any] = {"id": name, "description": event.data.get("kind"), "status": "not concluded", "at": None,
-                   "stages": [], "evidence": []}  # fmt: skip
-            found.setdefault(name, new)["stages"].append([event.data.get("stage"), event.t_ns])
+            fault = found.setdefault(name, _unconcluded(name, event.data.get("kind")))
+            fault["stages"].append([event.data.get("stage"), event.t_ns])
     return list(found.values())
+
+
+def _unconcluded(name: str, kind: Any) -> dict[str, Any]:
+    return {"id": name, "description": kind, "status": "not concluded", "at": None, "stages": [], "evidence": []}
 
 
 def _check(check: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,13 @@ def html(material: Material, data: Mapping[str, Any]) -> str:
     place = str(files("swarmrig.reports.page") / "assets")
     # Everything is escaped, whatever the name of the template is.
     environment = Environment(loader=FileSystemLoader(place), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"seconds": _seconds, "ms": _milliseconds, "target": target, "share": _share}
+    environment.filters |= {
+        "seconds": _seconds,
+        "short": _short,
+        "ms": _milliseconds,
+        "target": target,
+        "share": _share,
+    }
     results = material.results or {}
     return environment.get_template("page.html").render(
         material=material,
@@ -159,6 +165,10 @@ def _counted(number: int, thing: str) -> str:
 
 def _seconds(t_ns: int | None) -> str:
     return "" if t_ns is None else f"{t_ns / NS_PER_S:.3f} s"
+
+
+def _short(t_ns: float) -> str:
+    return f"{t_ns / 1e6:.2f} ms" if t_ns < NS_PER_S / 10 else f"{t_ns / NS_PER_S:.3f} s"
 
 
 def _milliseconds(t_ns: int | None) -> str:

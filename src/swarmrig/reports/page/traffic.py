@@ -61,7 +61,7 @@ def read_traffic(
 ) -> Traffic:
     """All captures of a run, as far as they can be read. Never raises for what is in them."""
     step_ns = _step(end_ns)
-    steps = end_ns // step_ns + 1
+    steps = -(-end_ns // step_ns)
     captured = [link for link in network.links if link.capture]
     devices = {device.name: device.link for device in network.devices}
     traffic = Traffic(

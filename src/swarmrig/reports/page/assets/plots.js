@@ -187,7 +187,8 @@ class Plots {
       const [lost, of] = links ? [one.lost, one.delivered] : this.lossAt(one.id);
       return trace(one, index, middles(lost), lost.map((count, step) => (count + of[step] ? 100 * count / (count + of[step]) : null)), { hovertemplate: "%{x:.3f} s: %{y:.1f} %" });
     });
-    const latency = them.map((one, index) => trace(one, index, one.latency.map(([step]) => (step + 0.5) * this.step), one.latency.map((times) => times[1] / 1e6), { customdata: one.latency.map((times) => times[2] / 1e6), hovertemplate: "%{x:.3f} s: median %{y:.3f} ms, p95 %{customdata:.3f} ms", mode: "lines+markers", marker: { size: 4 } })).filter((one) => one.x.length);
+    const measured = them.map((one) => this.withGaps(one.access ? [] : one.latency));
+    const latency = them.map((one, index) => trace(one, index, measured[index].map(([step]) => (step + 0.5) * this.step), measured[index].map((times) => times[1]), { customdata: measured[index].map((times) => times[2]), hovertemplate: "%{x:.3f} s: median %{y:.3f} ms, p95 %{customdata:.3f} ms", mode: "lines+markers", marker: { size: 4 } })).filter((one) => one.x.length);
     const axis = (title, more) => { const layout = this.layout(this.narrow ? 260 : 240, {}); Object.assign(layout.yaxis, { title: this.narrow ? "" : title, rangemode: "tozero", ...more }); return layout; };
     document.getElementById("rate-title").textContent = links ? "Rate: frames delivered each second" : "Rate: frames that each node sent, at its own port";
     document.getElementById("loss-title").textContent = links ? "Loss: share of frames that did not cross the link" : "Loss: share of frames that were lost on the node's own link";
@@ -196,6 +197,14 @@ class Plots {
     this.plot(this.boxes[1], rate, axis("frames/s"));
     this.plot(this.boxes[2], loss, axis("%", { range: [0, 105] }));
     this.plot(this.boxes[3], latency, axis("ms"));
+  }
+
+  // In ms; a line does not lead over steps in which nothing was measured.
+  withGaps(times) {
+    return times.flatMap(([step, median, most], index) => {
+      const point = [step, median / 1e6, most / 1e6];
+      return index && step > times[index - 1][0] + 1 ? [[step - 0.5, null, null], point] : [point];
+    });
   }
 
   lossAt(node) {

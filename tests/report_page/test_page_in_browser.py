@@ -1,0 +1,272 @@
+"""The page in a real browser, as people open it: from a file. Pictures of it are kept in build/screenshots."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.report_page.by_hand import MS, S, a_check, at_frame, at_line, datagram
+
+from swarmrig.model.network import Fate
+from swarmrig.reports.page.render import write_page
+
+PICTURES = Path(__file__).parent.parent.parent / "build/screenshots"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE_MS = 120_000
+"""For a machine that does a lot else."""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-zygote"]
+        with playwright.chromium.launch(executable_path=CHROMIUM, args=options) as browser:
+            yield browser
+
+
+class Opened:
+    """A page, and everything that went wrong with it."""
+
+    def __init__(self, browser, path: Path, size=(1280, 900), **settings) -> None:
+        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **settings)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page = self.context.new_page()
+        self.wrong: list[str] = []
+        self.loaded: list[str] = []
+        self.page.on("console", lambda message: self.wrong.append(message.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.wrong.append("a dialog"), dialog.dismiss()))
+        self.page.on("request", lambda request: self.loaded.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def text(self, selector: str) -> str:
+        return self.page.inner_text(selector)
+
+    def ranges(self) -> list[list[float]]:
+        """What each plot shows of the time."""
+        script = (
+            "[...document.querySelectorAll('.plot')].filter(p => p.layout).map(p => p.layout.xaxis.range.map(Number))"
+        )
+        return self.page.evaluate(script)
+
+    def drawn(self):
+        self.page.wait_for_selector("#latency-plot .main-svg", state="attached")
+        return self
+
+    def picture(self, name: str) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"report-{name}.png", full_page=True)
+
+
+@pytest.fixture
+def opened(browser):
+    pages = []
+
+    def open_page(path: Path, **settings) -> Opened:
+        pages.append(Opened(browser, path, **settings))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+    assert [page.wrong for page in pages] == [[] for _ in pages]
+
+
+def test_a_run_that_passed(opened, a_run):
+    directory = a_run("passing")
+    page = opened(write_page(directory)).drawn()
+    page.picture("passing-light")
+    assert page.text("#verdict .word") == "PASS"
+    assert "2 of 2 checks passed, 2 of 2 faults proved to have happened." in page.text("#verdict")
+    assert page.text("#again").count("swarmrig replay ") == 1
+    assert all(url.startswith(directory.as_uri()) for url in page.loaded if not url.startswith("data:"))
+    assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+    # The network at a moment.
+    link = page.page.locator(".wire[data-link='coord--s1']")
+    for seconds, state in ((5, "cut"), (11, "up")):
+        page.page.evaluate(f"location.hash = ''; document.querySelector('#moment').value = {seconds}e9 / RUN.step")
+        page.page.dispatch_event("#moment", "input")
+        assert link.get_attribute("class").split()[1] in {state, "lossy" if state == "up" else state}
+    page.page.focus("#moment")
+    before = page.text("#moment-text")
+    page.page.keyboard.press("ArrowRight")
+    assert page.text("#moment-text") > before
+
+    # All plots show the same time, also by keyboard.
+    assert page.ranges() == [[0, 12]] * 4
+    page.page.click("[data-zoom=in]")
+    page.page.wait_for_function("document.querySelector('#latency-plot').layout.xaxis.range[0] == 3")
+    assert page.ranges() == [[3, 9]] * 4
+    page.page.focus("#timeline-plot")
+    page.page.keyboard.press("ArrowLeft")
+    page.page.keyboard.press("ArrowLeft")
+    page.page.wait_for_function("document.querySelector('#latency-plot').layout.xaxis.range[0] == 0")
+    assert page.ranges() == [[0, 6]] * 4
+    page.page.keyboard.press("0")
+    page.page.wait_for_function("document.querySelector('#latency-plot').layout.xaxis.range[1] == 12")
+    page.page.check("input[name=per][value=nodes]")
+    page.page.wait_for_function("document.querySelector('#rate-plot').data.map(t => t.name).join() == 'coord,s1,s2'")
+
+
+def test_a_run_that_failed_leads_to_its_evidence(opened, a_run):
+    page = opened(write_page(a_run("failing")), color_scheme="dark").drawn()
+    page.picture("failing-dark")
+    assert page.text("#verdict .word") == "FAIL"
+    assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
+    reasons = page.page.locator(".reasons > li")
+    assert ["console" in reasons.nth(0).inner_text(), "latency" in reasons.nth(1).inner_text()] == [True, True]
+
+    pointer = reasons.nth(0).locator("a.evidence").first
+    line = pointer.inner_text().rpartition(":")[2]
+    pointer.click()
+    assert page.text("#console-lines .target").split()[0] == line
+    assert page.page.evaluate("location.hash") == f"#console/s1/{line}"
+    assert page.page.evaluate("document.activeElement.id") == "console-lines"
+
+    pointer = reasons.nth(1).locator("a.evidence").first
+    frame = pointer.inner_text().rpartition("#")[2]
+    pointer.press("Enter")
+    assert page.text("#frame-table .target td").split()[0] == frame
+    assert "csi.seq" in page.text("#frame-table .target + tr")
+    assert page.page.locator("#frame-table .target .open").get_attribute("aria-expanded") == "true"
+    page.picture("failing-evidence-dark")
+
+    # A mark of the timeline leads there, too.
+    script = "const p = document.querySelector('#timeline-plot'), t = p.data.find(t => t.name == 'fault: observed');" \
+             "p.emit('plotly_click', {points: [{customdata: t.customdata[0], x: t.x[0]}]})"  # fmt: skip
+    page.page.evaluate(script)
+    assert "drop: link down" in page.text("#frame-table .target")
+    page.page.fill("#frame-filter", "link down")
+    fates = page.page.locator("#frame-table tbody tr td:nth-child(5)").all_inner_texts()
+    assert fates
+    assert set(fates) == {"drop: link down"}
+
+
+def test_an_interrupted_run_on_a_narrow_screen(opened, a_run):
+    page = opened(write_page(a_run("interrupted")), size=(375, 800)).drawn()
+    page.picture("interrupted-375")
+    assert page.text("#verdict .badge.interrupted") == "interrupted"
+    assert "interrupted at" in page.text(".why")
+    assert page.page.evaluate("document.documentElement.scrollWidth") == 375
+    page.page.keyboard.press("Tab")
+    assert page.page.evaluate("document.activeElement.className") == "skip"
+
+
+def test_consoles_are_searched(opened, made):
+    made.console(
+        "s1", b"one\nI (0) main_task: Calling app_main()\nfind me\nfour\nfind me too\n", {1: S, 3: 3 * S, 5: 5 * S}
+    )
+    made.console("s2", b"between\nE (7) a: gone\n", {1: 2 * S, 2: 4 * S})
+    made.results([a_check("all", "PASS", "said", at_line("s1", 3))])
+    page = opened(write_page(made.path)).drawn()
+    status, target = "#console-status", "#console-lines .target"
+    page.page.keyboard.press("/")
+    page.page.keyboard.type("FIND")
+    assert page.text(status) == "2 found"
+    assert page.page.locator("#console-lines mark").all_inner_texts() == ["find", "find"]
+    page.page.keyboard.press("Enter")
+    assert (page.text(status), page.text(target).split()[0]) == ("1 of 2 found", "3")
+    page.page.click("#console-next")
+    assert (page.text(status), page.text(target).split()[0]) == ("2 of 2 found", "5")
+    page.page.press("#console-search", "Enter")
+    assert page.text(target).split()[0] == "3"
+    page.page.press("#console-search", "Shift+Enter")
+    assert page.text(target).split()[0] == "5"
+    page.page.fill("#console-search", "/^f\\w+$/")
+    assert page.text(status) == "1 found"
+    page.page.fill("#console-search", "/(/")
+    assert page.text(status) == "not a regular expression"
+    page.page.fill("#console-search", "nowhere")
+    assert page.text(status) == "not found"
+    page.page.press("#console-search", "Escape")
+    page.page.select_option("#console-node", "all")
+    who = page.page.locator("#console-lines .who").all_inner_texts()
+    assert who == ["s1", "s1", "s2", "s1", "s1", "s2", "s1"]
+    page.page.check("#console-marked")
+    assert page.page.locator("#console-lines .row").count() == 3
+
+
+EVIL = "<img src=x onerror=alert(1)>"
+SCRIPT = "</script><script>alert(2)</script>"
+
+
+def test_what_nodes_say_is_shown_and_never_run(opened, made):
+    made.console(
+        EVIL, f"{SCRIPT}\n<b>bold</b> {{{{ 7 * 7 }}}} \u2028 '\"\n".encode() + bytes(range(256)) + b"\n", {1: S}
+    )
+    made.event(EVIL, "node.started", {}, 0)
+    made.event(EVIL, "node.exited", {"status": SCRIPT}, 9 * S)
+    made.event("faults", "fault", {"id": SCRIPT, "stage": "injected", "link": EVIL}, S)
+    made.capture("hub--s1", (S, 1, datagram(1)), (S, 1, b"<script>alert(3)</script>" * 3))
+    fault = {"id": SCRIPT, "kind": "cut", "description": EVIL, "at_ns": S, "stages": [{"stage": "injected", "t_ns": S}],
+             "status": "failed", "proved": False, "message": SCRIPT, "evidence": []}  # fmt: skip
+    evil = a_check(SCRIPT, "FAIL", EVIL, at_line(EVIL, 1, EVIL), {"at": EVIL, "file": "javascript:alert(4)"})
+    made.results([evil], [fault], verdict="FAIL", warnings=[EVIL], failures=[SCRIPT], run={"name": EVIL, "tier": EVIL})
+    page = opened(write_page(made.path)).drawn()
+    page.picture("hostile")
+    assert page.text("h1") == EVIL
+    assert page.page.title() == f"FAIL: {EVIL}"
+    assert SCRIPT in page.text("#verdict")
+    assert EVIL in page.text("#timeline-plot") or EVIL[:23] in page.text("#timeline-plot")
+    page.page.locator(".reasons a.evidence").first.click()
+    assert page.text("#console-lines .target").endswith(SCRIPT)
+    assert "{{ 7 * 7 }}" in page.text("#console-lines")
+    assert page.page.locator("body img, body script, main b:not(.decoded b)").count() == 0
+    assert page.page.locator("a[href^='javascript:']").count() == 0
+
+
+def test_without_a_script_the_verdict_is_read_and_evidence_are_files(opened, made):
+    made.console("s1", b"one\ntwo\n")
+    check = a_check("quiet", "FAIL", "it said two", at_line("s1", 2, "here"), at_frame("hub--s1", 1))
+    made.results([check], verdict="FAIL")
+    page = opened(write_page(made.path), java_script_enabled=False)
+    page.picture("no-script")
+    assert page.text("#verdict .word") == "FAIL"
+    assert "quiet: it said two" in page.text(".reasons")
+    assert "Without JavaScript" in page.text("#verdict")
+    assert not page.page.is_visible("#timeline-plot")
+    page.page.locator("a.evidence").first.click()
+    assert page.page.url == (made.path / "nodes/s1/console.log").as_uri()
+
+
+def test_the_page_alone_is_still_read(opened, made, tmp_path):
+    made.results([a_check("alone", "FAIL", "said so")], verdict="FAIL")
+    alone = Path(shutil.copy(write_page(made.path), tmp_path / "elsewhere.html"))
+    page = opened(alone)
+    assert "alone: said so" in page.text("#verdict")
+    assert not page.page.is_visible("#timeline-plot")
+    assert all("ERR_FILE_NOT_FOUND" in text for text in page.wrong)
+    page.wrong.clear()
+
+
+def test_a_run_that_was_killed(opened, made):
+    made.console("s1", b"I live\n", {1: S})
+    made.event("s1", "node.started", {}, 0)
+    made.event("faults", "fault", {"id": "cut-1", "kind": "cut", "stage": "injected"}, 2 * S)
+    made.capture(
+        "hub--s1", *((number * MS, 1, datagram(number), *([Fate.DOWN] if number > 5 else [])) for number in range(9))
+    )
+    with (made.path / "events.jsonl").open("a") as file:
+        file.write('{"n": 4, "t"')
+    page = opened(write_page(made.path)).drawn()
+    page.picture("killed")
+    assert page.text("#verdict .word") == "INCOMPLETE"
+    assert "wrote no results" in page.text("#verdict")
+    assert "events.jsonl:5 is damaged" in page.text(".remarks")
+    assert "cut-1" in page.text("#faults")
+    assert "I live" in page.text("#console-lines")
+
+
+def test_floods_and_huge_lines_are_paged(opened, made):
+    made.console("s1", b"x" * (10 << 20) + b"\n" + b"".join(b"line %d\n" % number for number in range(2, 20_001)))
+    made.results([a_check("far", "PASS", "there", at_line("s1", 10_000))])
+    page = opened(write_page(made.path)).drawn()
+    assert "10,485,761 bytes in all" in page.text("#console-lines .row")
+    assert page.page.locator("#console-lines .row").count() <= 502
+    page.page.click("#checks a.evidence")
+    assert page.text("#console-lines .target").endswith("line 10000")
+    assert "lines are only in the file" in page.text("#console-lines")
