@@ -16,7 +16,7 @@ from wired import MS, S, failures, ip_of, node_of, wired
 
 from swarmrig.model.network import Impairment
 from swarmrig.nodes.python.host import Host
-from swarmrig.nodes.python.tcp import MSS, TRIES, Connection, State
+from swarmrig.nodes.python.tcp import MSS, OPENING_TRIES, Connection, State
 from swarmrig.wire.malformed import MalformedError
 from swarmrig.wire.tcp import ACK, FIN, PSH, SYN, Tcp
 
@@ -109,7 +109,7 @@ def test_connections_are_forgotten_when_they_are_over() -> None:
 @settings(max_examples=25)
 def test_everything_arrives_whatever_the_links_do(seed: int, faults: dict[str, Any], size: int) -> None:
     text = random.Random(seed).randbytes(size) or b"x"
-    server, one = talk(Impairment(latency_ns=5 * MS, **faults), text, 600 * S, seed)
+    server, one = talk(Impairment(latency_ns=5 * MS, **faults), text, 7200 * S, seed)
     assert server.heard == text
     assert one.heard == text.upper()
     assert (server.closed, one.closed) == ([None], [None])
@@ -135,7 +135,7 @@ def test_nobody_there_is_given_up() -> None:
     engine.advance(500 * S)
     one = node_of(engine, "client")
     assert one.closed == ["no answer"]
-    assert one.connection.retransmissions == TRIES
+    assert one.connection.retransmissions == OPENING_TRIES
 
 
 def test_an_aborted_connection_is_reset() -> None:

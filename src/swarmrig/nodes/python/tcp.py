@@ -29,8 +29,9 @@ WINDOW = 65_535
 FIRST_FLIGHT = 10
 """Segments that may be under way before the first acknowledgement (RFC 6928)."""
 MIN_RTO_NS, FIRST_RTO_NS, MAX_RTO_NS = 200_000_000, 1_000_000_000, 60_000_000_000
-TRIES = 8
-"""How often a segment is sent again before the connection is given up."""
+OPENING_TRIES, TRIES = 8, 15
+"""How often a segment is sent again before the connection is given up: while it opens, and then (15 is what Linux does
+by default, see tcp_retries2 in its ip-sysctl)."""
 TIME_WAIT_NS = 2_000_000_000
 """Packets of a rig's network do not live for minutes."""
 EPHEMERAL_PORT = 49152
@@ -346,12 +347,13 @@ class Connection:
             self._timer = self._host.call_at(self._due_ns, self._on_timer)
             return
         self._tries += 1
-        if self._tries > TRIES:
+        opening = self.state in (State.SYN_SENT, State.SYN_RECEIVED)
+        if self._tries > (OPENING_TRIES if opening else TRIES):
             self._over("no answer")
             return
         self._rto_ns = min(2 * self._rto_ns, MAX_RTO_NS)
         self._timed = None
-        if self.state in (State.SYN_SENT, State.SYN_RECEIVED):
+        if opening:
             self.retransmissions += 1
             self.begin()
         elif self._most == self._una:
