@@ -6,13 +6,15 @@
     late        {beginning of a command: seconds before its answer}
     hang        beginnings of commands that are never answered
     die_at      beginning of the command at which it dies
+    die_after   how many commands it executes before it dies
     colours     true: steering codes, as without --plain
     taken       how many starts fail because the port is taken (counted in the file `log` + ".taken")
     refuses     {beginning of a command: the error that it is answered with}
     early_death what it writes to stderr before it ends, instead of listening
     silent      true: it does not say that it listens
 
-A firmware file whose content has `abort` in it aborts the processor; without firmware it halts.
+A firmware file whose content has `abort` in it aborts the processor; without firmware it halts. A machine that hears
+`flood` says more than any buffer holds.
 """
 
 import fcntl
@@ -146,6 +148,9 @@ class Machine:
         for uart in self.consoles:
             for line in uart.lines_of(uart.waiting):
                 self.say(f"heard: {line}")
+                if line == "flood":
+                    self.say("\r\n".join(["x" * 78] * 4000))
+                    self.say("flood is over")
             uart.waiting = b""
         for uart in self.serials:
             for line in uart.lines_of(uart.waiting):
@@ -473,6 +478,7 @@ class Monitor:
         self.line = b""
         self.greeted = False
         self.swallow = 0
+        self.executed = 0
         self.command_log = open(behaviour["log"], "a") if "log" in behaviour else None  # noqa: SIM115 - as above
 
     def connect(self, client):
@@ -550,10 +556,13 @@ class Monitor:
         return True
 
     def perform(self, command):
-        self.note(command)
-        if command.startswith(self.behaviour.get("die_at", "\0")):
+        if self.behaviour.get("die_after", -1) == self.executed or command.startswith(
+            self.behaviour.get("die_at", "\0")
+        ):
             print("Fatal error:\nOut of memory", file=sys.stderr, flush=True)
             os._exit(1)
+        self.executed += 1
+        self.note(command)
         if command.startswith(tuple(self.behaviour.get("hang", ()))):
             raise HangError
         for beginning, seconds in self.behaviour.get("late", {}).items():

@@ -29,8 +29,8 @@ class Served:
         os.kill(self.process.pid, signal.SIGKILL)
 
     @asynccontextmanager
-    async def monitor(self, machine="x", deadline_s=30.0):
-        async with connected("m1", socket.socket(), self.port, machine, deadline_s=deadline_s) as monitor:
+    async def monitor(self, machine="x", deadline_s=30.0, **settings):
+        async with connected("m1", socket.socket, self.port, machine, deadline_s=deadline_s, **settings) as monitor:
             yield monitor
 
 

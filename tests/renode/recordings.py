@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarmrig.nodes.renode.transcript import Transcript
+
 DATA = Path(__file__).parent.parent / "data"
 VERSIONS = ("1.15.3", "1.16.1")
 _SENT = re.compile(rb"^\[ *[\d.]+\] >>> (.*?)   [^\n]*$", re.M | re.S)
@@ -44,3 +46,15 @@ def names(version):
 
 
 ALL = [(version, name) for version in VERSIONS for name in names(version)]
+
+NAMES = ("monitor", "x", "y", "yy", "rv", "abc", "fromE", "machine-0", "machine-1")
+
+
+def answers(recorded, chunks=None):
+    """(command, answer) of all commands that were answered; in pieces, or all at once."""
+    transcript, found, waiting = Transcript(), [], list(recorded.lines)
+    for chunk in [recorded.received] if chunks is None else chunks:
+        transcript.feed(chunk)
+        while waiting and (answer := transcript.take_answer(waiting[0], NAMES)) is not None:
+            found.append((waiting.pop(0), answer))
+    return found

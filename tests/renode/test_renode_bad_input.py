@@ -140,11 +140,14 @@ async def test_a_command_of_the_scenario_fails(renode, tmp_path):
     assert "No such command or device: nosuch" in text and "extra_commands" in text
 
 
-async def test_a_script_whose_machine_has_another_name(renode, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("lines", "made"), [('mach create "mine"', "made the machine 'mine'"), ("version", "made no machine")]
+)
+async def test_a_script_whose_machine_has_another_name(renode, tmp_path, lines, made):
     script = tmp_path / "own.resc"
-    script.write_text('mach create "mine"\nmachine LoadPlatformDescription @platforms/cpus/stm32h743.repl\n')
-    monkeypatch.setattr(bringup, "LOAD_S", 0.5)
-    assert "(mine)" in await refused(tmp_path, renode(script=script, platform=None))
+    script.write_text(f"{lines}\n")
+    text = await refused(tmp_path, renode(script=script, platform=None))
+    assert f"{made}, and not 'machine-0'" in text and "hint: machine_name" in text
 
 
 async def test_a_script_makes_the_machine(renode, tmp_path, commands, firmware):
@@ -170,27 +173,27 @@ async def test_firmware_that_aborts_the_processor(renode, tmp_path):
         assert "CPU abort" in node.last_words()
 
 
-STEPS = (
-    "mach create",
-    "machine LoadPlatformDescription",
-    "emulation CreateUartPtyTerminal",
-    "connector Connect",
-    "emulation SetSeed",
-    "sysbus LoadELF",
-    "macro reset",
-    "start",
-)
-
-
-@pytest.mark.parametrize("step", STEPS)
-async def test_death_at_any_step_of_power_on(renode, tmp_path, step):
-    text = await refused(tmp_path, renode(behaviour={"die_at": step}))
-    assert "ended (exit 1)" in text
-    assert "Out of memory" in text
+@pytest.mark.parametrize("options", [{"serial": "sysbus.usart1", "extra_commands": ["version"]}, {"console": "socket"}])
+async def test_death_at_every_step_of_power_on(renode, tmp_path, commands, options):
+    """After none of its commands, after one, and so on, until there are enough."""
+    told = []
+    async with bench_of(tmp_path, renode(**options)) as bench:
+        for count in range(100):
+            renode(behaviour={"die_after": count}, **options)  # in place of the one before
+            (tmp_path / "renode-m1" / "commands").unlink(missing_ok=True)
+            try:
+                async with bench.node():
+                    break
+            except NodeError as error:
+                assert "ended (exit 1)" in str(error) and "Out of memory" in str(error), error
+            assert leftovers(bench) == []
+            told.append(commands() if count else [])
+    assert len(told) >= 8 and told[0] == []
+    assert told[-1][-1].startswith("macro reset") and commands()[-2:] == ["start", "quit"]
 
 
 async def test_a_step_that_is_never_answered(renode, tmp_path, monkeypatch):
-    monkeypatch.setattr(bringup, "LOAD_S", 0.5)
+    monkeypatch.setattr(bringup, "LOAD_S", 0.1)
     text = await refused(tmp_path, renode(behaviour={"hang": ["sysbus LoadELF"]}))
     assert "no answer to 'sysbus LoadELF" in text
 

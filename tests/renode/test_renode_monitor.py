@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monitor_process import served
 
+from swarmrig.nodes.renode import monitor as monitor_module
 from swarmrig.nodes.renode import wording
 from swarmrig.nodes.renode.errors import CommandError, MonitorError, MonitorLostError, MonitorTimeoutError
 from swarmrig.nodes.renode.monitor import _reach, connected
@@ -82,9 +83,17 @@ async def test_commands_at_the_same_time_do_not_mix(version, tmp_path):
 async def test_a_second_machine_changes_the_prompt(version, tmp_path):
     with served(tmp_path / "s", version=version) as server:
         async with server.monitor() as monitor:
-            for command in ('mach create "x"', 'mach create "other one"', "mach create", 'mach set "x"', "mach clear"):
-                await monitor.execute(command)
-            await monitor.execute("mach set 1", foreign=True)
+            for command, selected in (
+                ('mach create "x"', "x"),
+                ('mach create "other one"', "other one"),
+                ("mach create", "machine-0"),
+                ('mach set "x"; mach set 1', "other one"),
+                ("mach clear", "monitor"),
+                ("mach set 2", "machine-0"),
+            ):
+                await monitor.execute(command, foreign=True)
+                assert monitor.machine == selected
+                assert await monitor.execute('echo "here"') == "here"
 
 
 async def test_one_client_is_served_at_a_time(tmp_path):
@@ -117,6 +126,32 @@ async def test_after_a_late_answer_nothing_more_is_asked_until_reconnected(versi
                     await monitor.execute('echo "next"')
         async with server.monitor() as monitor:
             assert await monitor.execute('echo "next"') == "next"
+
+
+async def test_after_a_late_answer_the_next_command_has_a_connection_of_its_own(version, tmp_path):
+    with served(tmp_path / "s", version=version, late={"echo late": 0.6}) as server:
+        async with server.monitor(reconnects=True) as monitor:
+            await monitor.execute('mach create "another"', foreign=True)
+            with pytest.raises(MonitorTimeoutError):
+                await monitor.execute("echo late", deadline_s=0.1)
+            assert await monitor.execute('echo "next"') == "next"  # with a prompt that it has not seen before
+            with anyio.move_on_after(0.1):
+                await monitor.execute("echo late", foreign=True)
+            assert await monitor.execute('echo "next"', foreign=True) == "next"
+
+
+async def test_who_hangs_is_not_waited_for_on_a_new_connection_either(tmp_path, monkeypatch):
+    monkeypatch.setattr(monitor_module, "CONNECT_S", 0.1)
+    with served(tmp_path / "s", hang=["emulation RunFor"]) as server:
+        async with server.monitor(reconnects=True) as monitor:
+            with pytest.raises(MonitorTimeoutError, match="RunFor"):
+                await monitor.execute('emulation RunFor "1"', deadline_s=0.1)
+            for _ in range(2):
+                with pytest.raises(MonitorTimeoutError, match="its greeting"):
+                    await monitor.execute("version")
+            monitor.break_off("its power is off")
+            with pytest.raises(MonitorLostError, match="its power is off"):
+                await monitor.execute("version")
 
 
 async def test_a_cancelled_command_leaves_no_answer_for_the_next_one(tmp_path):
@@ -176,7 +211,7 @@ async def test_nobody_listens(tmp_path):
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         with pytest.raises(MonitorTimeoutError, match="nobody listens"):
-            async with connected("m1", socket.socket(), reserved.getsockname()[1], "x", deadline_s=0.2):
+            async with connected("m1", socket.socket, reserved.getsockname()[1], "x", deadline_s=0.2):
                 pass
 
 
@@ -185,8 +220,12 @@ async def test_who_listens_is_no_monitor(tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(MonitorTimeoutError, match="the monitor said nothing"):
-            async with connected("m1", socket.socket(), other.getsockname()[1], "x", deadline_s=0.2):
+            async with connected("m1", socket.socket, other.getsockname()[1], "x", deadline_s=0.2):
                 pass
+        half_open, _ = other.accept()
+        with half_open:
+            assert half_open.recv(100).startswith(b"\xff")
+            assert half_open.recv(100) == b"", "it was closed"
 
 
 async def test_a_monitor_that_begins_to_listen_later_is_reached(tmp_path):

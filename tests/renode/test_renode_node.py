@@ -12,9 +12,11 @@ import pytest
 from node_bench import DEADLINE_S, ELF, bench_of, booted, leftovers
 
 from swarmrig.errors import NodeError
+from swarmrig.nodes.renode import life
 from swarmrig.nodes.renode.door import FD, behind_door
 from swarmrig.nodes.renode.errors import CommandError
 from swarmrig.nodes.renode.serial import bytes_of, frames_of
+from swarmrig.proc import StopLadder
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +94,18 @@ async def test_a_console_on_a_socket(renode, tmp_path, version):
         await trace.wait_for_console("heard: hello", deadline_s=DEADLINE_S)
 
 
-async def test_a_quit_that_is_not_answered_does_not_hold_up_the_end(renode, tmp_path):
+async def test_a_machine_that_says_a_lot_is_never_held_up(renode, tmp_path):
+    """A pseudo-terminal that nobody reads would hold up everything."""
+    async with booted(tmp_path, renode(serial="sysbus.usart1")) as (_, node, trace):
+        await node.write_console(b"flood\r")
+        await trace.wait_for_console("flood is over", deadline_s=DEADLINE_S)
+        assert trace.count("^x{78}") == 4000
+        assert await node.read_memory(0x2000_0000, 4) == b"\0\0\0\0"
+
+
+async def test_a_quit_that_is_not_answered_does_not_hold_up_the_end(renode, tmp_path, monkeypatch):
+    monkeypatch.setattr(life, "QUIT_S", 0.1)
+    monkeypatch.setattr(life, "STOP", StopLadder(polite_s=0.2, term_s=30.0, kill_s=30.0))
     with anyio.fail_after(50):
         async with booted(tmp_path, renode(behaviour={"hang": ["quit"]})) as (_, node, _):
             process = node.life.renode.process
@@ -153,14 +166,14 @@ async def test_a_paused_machine_stays_paused_through_a_reset(renode, commands, t
 # --- firmware ------------------------------------------------------------------------------------------------------
 
 
-async def test_firmware_is_changed_while_the_machine_runs(renode, commands, tmp_path):
+async def test_firmware_is_changed_while_the_machine_runs(renode, commands, tmp_path, firmware):
     other = tmp_path / "other.elf"
     other.write_bytes(ELF + b"other")
     async with booted(tmp_path, renode()) as (bench, node, trace):
         await node.flash(other)
         other.unlink()  # it has a copy
         await trace.wait_for_console("boot", count=2, deadline_s=DEADLINE_S)
-        copy = bench.spawner.scope.temporary_directory / "renode-m1" / "firmware-1"
+        (copy,) = copies(bench)
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         load = f"sysbus LoadELF @{copy}"
         assert commands()[-5:] == ["pause", load, f'macro reset "{load}"', "machine Reset", "start"]
@@ -169,6 +182,28 @@ async def test_firmware_is_changed_while_the_machine_runs(renode, commands, tmp_
         assert load in commands()[-4:]
         await node.reset()
         await trace.wait_for_console("boot", count=4, deadline_s=DEADLINE_S)
+        await node.flash(firmware)  # of two copies, the first goes
+        assert copies(bench) != [copy] and len(copies(bench)) == 1
+    assert leftovers(bench) == []
+
+
+async def test_firmware_that_cannot_be_loaded_changes_nothing(renode, commands, tmp_path, firmware):
+    spec = renode(behaviour={"refuses": {"sysbus LoadELF @/": "Out of luck"}}, image=None)
+    async with bench_of(tmp_path, spec) as bench, bench.node() as node:
+        with pytest.raises(CommandError, match="Out of luck"):
+            await node.flash(firmware)
+        assert copies(bench) == []
+        assert not any(command.startswith("macro") for command in commands())
+    ready = renode(platform=None, machine="stm32f4-discovery", image=None)
+    async with bench_of(tmp_path, ready) as bench, bench.node() as node:
+        told = len(commands())
+        with pytest.raises(NodeError, match="is RISC-V code, but stm32f4-discovery runs Arm"):
+            await node.flash(firmware)
+        assert copies(bench) == [] and len(commands()) == told
+
+
+def copies(bench):
+    return list((bench.spawner.scope.temporary_directory / "renode-m1").glob("firmware-*"))
 
 
 async def test_firmware_that_is_given_without_power_is_for_the_next_time(renode, commands, tmp_path, firmware):

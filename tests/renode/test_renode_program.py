@@ -11,7 +11,7 @@ from swarmrig.errors import HostError
 from swarmrig.nodes.renode import machines, program, setup, wording
 from swarmrig.nodes.renode.backend import RenodeBackend
 from swarmrig.proc import RunScope, open_spawner
-from swarmrig.runtime.doctor import probe_host
+from swarmrig.runtime import doctor
 from swarmrig.testing.workbench import scenario_of
 
 pytestmark = pytest.mark.anyio
@@ -90,20 +90,20 @@ async def test_a_program_is_asked_once_for_its_version(place, monkeypatch):
 )
 async def test_doctor_names_what_it_finds(place, behaviour, ok, detail):
     installed(place / "bin", **behaviour)
-    probe = await doctors(place)
+    probe = await probed(doctor._renode)
     assert probe.ok is ok and not probe.required and re.search(detail, probe.detail)
 
 
 async def test_doctor_says_how_to_get_one(place):
-    probe = await doctors(place)
+    found = await probed(lambda spawner: doctor.probe_host(spawner, place))
+    probe = next(probe for probe in found if probe.name == "renode")
     assert not probe.ok and "not installed" in probe.detail and "renode.io" in probe.hint
 
 
-async def doctors(place):
-    async with open_spawner(RunScope(place, state_root=place / "state")) as spawner:
+async def probed(probe):
+    async with open_spawner(RunScope.passing()) as spawner:
         with anyio.fail_after(60):
-            found = await probe_host(spawner, place)
-    return next(probe for probe in found if probe.name == "renode")
+            return await probe(spawner)
 
 
 # --- machines ------------------------------------------------------------------------------------------------------

@@ -6,21 +6,9 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import ALL, VERSIONS, recording
+from recordings import ALL, NAMES, VERSIONS, answers, recording
 
 from swarmrig.nodes.renode.transcript import NEGOTIATION, TelnetFilter, Transcript, cleaned, error_in
-
-NAMES = ("monitor", "x", "y", "yy", "rv", "abc", "fromE", "machine-0", "machine-1")
-
-
-def answers(recorded, chunks):
-    """(command, answer) of all commands that were answered."""
-    transcript, found, waiting = Transcript(), [], list(recorded.lines)
-    for chunk in chunks:
-        transcript.feed(chunk)
-        while waiting and (answer := transcript.take_answer(waiting[0], NAMES)) is not None:
-            found.append((waiting.pop(0), answer))
-    return found
 
 
 def pieces(data, cuts):

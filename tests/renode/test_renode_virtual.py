@@ -199,6 +199,19 @@ async def test_the_rig_is_not_bound_to_a_core_as_emulators_are(renode, tmp_path)
         assert os.sched_getaffinity(0) == before
 
 
+@pytest.mark.parametrize("step", ["mach create", "sysbus.usart2 CreateFileBackend", "emulation SetGlobalAdvance"])
+async def test_death_at_a_step_of_power_on_in_virtual_time(renode, tmp_path, step):
+    with pytest.raises(NodeError, match=r"ended [(]exit 1[)](.|\n)*Out of memory"):
+        async with swarm(tmp_path / "run", renode(behaviour={"die_at": step}), backend=RenodeBackend()):
+            pytest.fail("it has started")
+
+
+async def test_the_name_of_the_uart_is_wrong_in_virtual_time(renode, tmp_path):
+    with pytest.raises(NodeError, match=r"has the platform a UART sysbus\.nope"):
+        async with swarm(tmp_path / "run", renode(uart="sysbus.nope"), backend=RenodeBackend()):
+            pytest.fail("it has started")
+
+
 async def test_ethernet_keeps_a_node_from_virtual_time(renode):
     reason = await RenodeBackend().prevents_virtual_time(renode(ethernet="sysbus.ethernet"))
     assert reason is not None and "TAP" in reason

@@ -71,7 +71,7 @@ class RenodeBackend:
             async with node.powered():
                 yield node
         finally:
-            node.close_port()
+            node.close()
 
     def provenance(self, plan: NodePlan, context: LaunchContext) -> Mapping[str, str]:  # noqa: ARG002 - the contract
         """Renode's version, and platform and firmware by digest."""

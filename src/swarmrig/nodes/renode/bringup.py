@@ -11,6 +11,7 @@ from swarmrig.nodes.renode import wording
 from swarmrig.nodes.renode.errors import CommandError
 from swarmrig.nodes.renode.monitor import Monitor
 from swarmrig.nodes.renode.setup import Load, Setup
+from swarmrig.nodes.renode.transcript import NO_MACHINE
 
 TAP = "renode0"
 """The interface that Renode makes in its own network for its Ethernet controller."""
@@ -55,6 +56,8 @@ class Step:
     deadline_s: float = 30.0
     answer: str | None = None
     """The only one that is good."""
+    machine: str | None = None
+    """The one that has to be selected then."""
 
 
 def steps(setup: Setup, paths: Paths, *, virtual: bool, seed: int) -> list[Step]:
@@ -80,6 +83,9 @@ async def bring_up(monitor: Monitor, setup: Setup, todo: list[Step]) -> None:
             raise NodeError(node, f"Renode refuses {step.command!r}:\n{error.answer}", hint=step.hint) from None
         if step.answer not in (None, answer):
             raise NodeError(node, f"{step.command}: {answer}, and not {step.answer}", hint=step.hint)
+        if step.machine not in (None, monitor.machine):
+            made = "no machine" if monitor.machine == NO_MACHINE else f"the machine {monitor.machine!r}"
+            raise NodeError(node, f"{step.command}: made {made}, and not {step.machine!r}", hint=step.hint)
 
 
 def reset_macro(load: Load, file: Path | None = None) -> str:
@@ -90,7 +96,8 @@ def reset_macro(load: Load, file: Path | None = None) -> str:
 def _machine(setup: Setup, *, virtual: bool) -> Iterator[Step]:
     if setup.options.script is not None:
         hint = "machine_name: must be the name that the script gives its machine"
-        yield Step(f"include {wording.path(setup.options.script)}", True, hint, LOAD_S)
+        name = setup.options.machine_name
+        yield Step(f"include {wording.path(setup.options.script)}", True, hint, LOAD_S, machine=name)
         if virtual:
             hint = "virtual time has not begun: leave `start` out of the script"
             yield Step("emulation IsStarted", hint=hint, answer="False")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from swarmrig.errors import HostError
+from swarmrig.errors import HostError, NodeError
 from swarmrig.nodes.renode.launcher import LAUNCHER
 
 SOCKETS = 6
@@ -24,7 +24,8 @@ _ROOT = Path(__file__).resolve().parents[3]
 class Door:
     """Sockets that are in the namespace, though this process is not."""
 
-    def __init__(self, ours: socket.socket) -> None:
+    def __init__(self, node: str, ours: socket.socket) -> None:
+        self._node = node
         self._ours = ours
         self._sockets: list[socket.socket] = []
         self._raw: socket.socket | None = None
@@ -42,7 +43,7 @@ class Door:
     def tcp(self) -> socket.socket:
         """A TCP socket of the namespace, not used before; whoever takes it closes it."""
         if not self._sockets:
-            raise HostError("Renode's monitor was connected to too often in one life")
+            raise NodeError(self._node, "its monitor was connected to too often in one life")
         return self._sockets.pop().dup()
 
     def raw(self, interface: str) -> socket.socket:
@@ -58,11 +59,11 @@ class Door:
 
 
 @contextmanager
-def open_door() -> Iterator[tuple[Door, socket.socket]]:
+def open_door(node: str) -> Iterator[tuple[Door, socket.socket]]:
     """A door, and the socket that the launcher has to be given as descriptor FD."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    door = Door(ours)
+    door = Door(node, ours)
     try:
         with theirs:
             yield door, theirs

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import anyio.to_thread
 
@@ -26,18 +29,32 @@ def with_load(setup: Setup, load: Load) -> Setup:
     return replace(setup, load=load)
 
 
-async def staged(node: str, load: Load, context: LaunchContext) -> Load:
-    """The same, from a private copy that is gone with the run; never whole in memory."""
-    directory = private_directory(context)
-    place = directory / f"firmware-{len(list(directory.glob('firmware-*'))) + 1}"
-    await anyio.to_thread.run_sync(_copy, node, load.file, place)
-    return replace(load, file=place)
-
-
-def _copy(node: str, source: Path, place: Path) -> None:
+@asynccontextmanager
+async def staged(node: str, load: Load, context: LaunchContext) -> AsyncIterator[Load]:
+    """The same, from a private copy, which is gone when this fails; never whole in memory."""
+    place = await anyio.to_thread.run_sync(_copy, node, load.file, private_directory(context))
     try:
-        place.touch(mode=0o600, exist_ok=False)
-        shutil.copyfile(source, place)
+        yield replace(load, file=place)
+    except BaseException:
+        place.unlink()
+        raise
+
+
+def discard(load: Load | None, context: LaunchContext) -> None:
+    """A copy that nothing is loaded from any more."""
+    if load is not None and load.file.parent == private_directory(context):
+        load.file.unlink(missing_ok=True)
+
+
+def _copy(node: str, source: Path, directory: Path) -> Path:
+    try:
+        with source.open("rb") as firmware, NamedTemporaryFile(prefix="firmware-", dir=directory, delete=False) as copy:
+            place = Path(copy.name)  # nobody else can read it
+            try:
+                shutil.copyfileobj(firmware, copy)
+            except BaseException:
+                place.unlink()
+                raise
     except OSError as error:
-        place.unlink(missing_ok=True)
         raise NodeError(node, f"the firmware {source} cannot be copied: {error.strerror}") from error
+    return place

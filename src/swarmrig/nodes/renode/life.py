@@ -99,7 +99,7 @@ async def _listening(setup: Setup, context: LaunchContext, paths: Paths, port: i
             raise MonitorError(node, "it cannot be asked to quit")
 
     async with AsyncExitStack() as stack:
-        door, theirs = stack.enter_context(open_door())
+        door, theirs = stack.enter_context(open_door(node))
         stdout = stack.enter_context(_watched_stdout(node, context, log))
         process = await stack.enter_async_context(
             context.spawner.process(
@@ -134,14 +134,13 @@ async def _reach_monitor(
 ) -> Monitor:
     """Wait for what Renode says, then for what its monitor does, in any case for its end."""
 
-    async def listening() -> socket.socket:
+    async def listening() -> None:
         await door.wait_until_open()
         with anyio.move_on_after(START_S / 2):
             await log.listening.wait()
-        return door.tcp()
 
-    sock = await wait_until_ready(process, listening, deadline_s=START_S, what="ready for commands")
-    context = connected(setup.spec.id, sock, port, setup.options.machine_name)
+    await wait_until_ready(process, listening, deadline_s=START_S, what="ready for commands")
+    context = connected(setup.spec.id, door.tcp, port, setup.options.machine_name, reconnects=True)
     return await wait_until_ready(
         process, lambda: stack.enter_async_context(context), deadline_s=2 * CONNECT_S, what="ready for commands"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,18 +19,21 @@ CONNECT_S = 10.0
 RETRY_S = 0.05
 """Between two attempts to connect."""
 CHUNK = 64 << 10
-MACHINES = 100
-"""Of a machine that is made without a name, Renode chooses one: machine-0, machine-1, and so on."""
-_SELECTS = re.compile(r'mach\s+(?:create|add|set)\s+(?:"([^"]+)"|(\S+))\Z')
-_CREATES_ANY = re.compile(r"mach\s+create\s*\Z")
+NewSocket = Callable[[], socket.socket]
+"""Gives a TCP socket that was not used before, which is whoever's who asks. NodeError when there are no more."""
 
 
 class Monitor:
     """Made by `connected`."""
 
-    def __init__(self, node: str, sock: socket.socket, machine: str) -> None:
+    def __init__(self, node: str, new_socket: NewSocket, port: int, machine: str, *, reconnects: bool) -> None:
         self.node = node
-        self._socket = sock
+        self.machine = NO_MACHINE
+        """The one that was selected when the last foreign command had been executed."""
+        self._new_socket = new_socket
+        self._socket = new_socket()
+        self._port = port
+        self._reconnects = reconnects
         self._names = {NO_MACHINE, machine}
         self._transcript = Transcript()
         self._turn = anyio.Lock()
@@ -47,15 +49,16 @@ class Monitor:
     async def execute(self, command: str, *, deadline_s: float = ANSWER_S, foreign: bool = False) -> str:
         """Give one command; returns what it printed, cleaned of line ends.
 
-        `foreign`: somebody else wrote it, and it may print anything, prompts included. CommandError when Renode
-        refuses it, MonitorTimeoutError and MonitorLostError when there is no answer. ValueError for what is no
-        single line.
+        `foreign`: somebody else wrote it, and it may print anything, prompts included, and select another machine.
+        CommandError when Renode refuses it, MonitorTimeoutError and MonitorLostError when there is no answer.
+        ValueError for what is no single line.
         """
         checked_command(command)
         async with self._turn:
+            if self._unusable is not None and self._lost is None and self._reconnects:
+                await self.connect(CONNECT_S)
             if self.unusable is not None:
                 raise self._refusal()
-            self._expect_machine(command)
             self._unusable = "an earlier command was interrupted"  # until its answer is here: cancelled, for instance
             answer = await self._within(deadline_s, command, self._exchange(command, foreign))
             self._unusable = None
@@ -69,7 +72,7 @@ class Monitor:
         with anyio.move_on_after(deadline_s):
             async with self._turn:
                 if self.unusable is None:
-                    self._unusable = "it was told to quit"
+                    self._lost = "it was told to quit"
                     try:
                         await self._send("quit\n")
                         while await self._receive():
@@ -84,31 +87,44 @@ class Monitor:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    async def greet(self, deadline_s: float) -> None:
-        """Make sure that what answers is a monitor that waits for a command."""
+    async def connect(self, deadline_s: float) -> None:
+        """Make sure that what listens is a monitor that waits for a command; after that, it is usable.
+
+        Tries until the deadline. MonitorTimeoutError when nobody listens, or when who does is no monitor that is free.
+        """
+        end_s = anyio.current_time() + deadline_s
+        if self._unusable is not None:  # what may still come on the old connection answers nothing that will be asked
+            self._socket.close()
+            self._socket, self._transcript = self._new_socket(), Transcript()
+        self._unusable = "it has not greeted"
+        self._socket.setblocking(False)
+        await _reach(self.node, self._socket, self._port, deadline_s)
         token = _token()
         hello = NEGOTIATION + CLEAR_LINE + f'echo "{token}"\n'.encode()
-        self._unusable = "it has not greeted"
-        await self._within(deadline_s, "its greeting", self._until_greeted(hello, token))
+        await self._within(max(0.0, end_s - anyio.current_time()), "its greeting", self._until_greeted(hello, token))
         self._unusable = None
+
+    def close(self) -> None:
+        """Disconnect, for good."""
+        self.break_off("it was disconnected")
+        self._socket.close()
 
     async def _until_greeted(self, hello: bytes, token: str) -> str:
         await self._send_bytes(hello)
         while (greeting := self._transcript.take_greeting(token, self._names)) is None:
-            await self._hear()
+            await self._hear(token)
         return greeting
 
     async def _exchange(self, command: str, foreign: bool) -> str:
         if not foreign:
             await self._send(command + "\n")
-            return await self._answer(lambda: self._transcript.take_answer(command, self._names))
+            while (answer := self._transcript.take_answer(command, self._names)) is None:
+                await self._hear()
+            return answer
         token = _token()
         await self._send(f'{command}\necho "{token}"\n')
-        return await self._answer(lambda: self._transcript.take_answer_before(command, token, self._names))
-
-    async def _answer(self, take: Callable[[], str | None]) -> str:
-        while (answer := take()) is None:
-            await self._hear()
+        while (answer := self._transcript.take_answer_before(command, token, self._names)) is None:
+            await self._hear(token)
         return answer
 
     async def _within(self, deadline_s: float, what: str, exchange: Awaitable[str]) -> str:
@@ -125,11 +141,15 @@ class Monitor:
         text = cleaned(self._transcript.pending)
         return f"; the monitor said last: {text[-300:]!r}" if text else "; the monitor said nothing"
 
-    async def _hear(self) -> None:
+    async def _hear(self, token: str | None = None) -> None:
+        """Take in what comes next. What follows a token that was printed is a prompt, whatever its name."""
         data = await self._receive()
         if not data:
             raise self._refusal()
         self._transcript.feed(data)
+        if token is not None and (name := self._transcript.name_after(token)) is not None:
+            self._names.add(name)
+            self.machine = name
 
     async def _receive(self) -> bytes:
         try:
@@ -154,33 +174,28 @@ class Monitor:
         kind = MonitorLostError if self._lost else MonitorError
         return kind(self.node, f"its monitor cannot be used: {self.unusable}")
 
-    def _expect_machine(self, command: str) -> None:
-        """A command that makes or selects a machine changes the prompt."""
-        if found := _SELECTS.match(command.strip()):
-            self._names.add(found[1] or found[2])
-        elif _CREATES_ANY.match(command.strip()):
-            self._names.update(f"machine-{number}" for number in range(MACHINES))
-
 
 @asynccontextmanager
 async def connected(
-    node: str, sock: socket.socket, port: int, machine: str, *, deadline_s: float = CONNECT_S
+    node: str,
+    new_socket: NewSocket,
+    port: int,
+    machine: str,
+    *,
+    deadline_s: float = CONNECT_S,
+    reconnects: bool = False,
 ) -> AsyncIterator[Monitor]:
-    """A monitor that answers, at a port of 127.0.0.1 as the (new) socket sees it, which belongs to this context.
-    `machine` is a name that the prompt may have.
+    """A monitor that answers, at a port of 127.0.0.1 as the socket sees it. `machine`: a name that the prompt may have.
 
-    Tries until the deadline. MonitorTimeoutError when nobody listens, or when who does is no monitor that is free.
+    `reconnects`: after a time-out, the next command is given on a new connection; else there is no next one.
+    Errors are those of `Monitor.connect`.
     """
-    with sock:
-        sock.setblocking(False)
-        end_s = anyio.current_time() + deadline_s
-        await _reach(node, sock, port, deadline_s)
-        monitor = Monitor(node, sock, machine)
-        await monitor.greet(max(0.0, end_s - anyio.current_time()))
-        try:
-            yield monitor
-        finally:
-            monitor.break_off("it was disconnected")
+    monitor = Monitor(node, new_socket, port, machine, reconnects=reconnects)
+    try:
+        await monitor.connect(deadline_s)
+        yield monitor
+    finally:
+        monitor.close()
 
 
 async def _reach(node: str, sock: socket.socket, port: int, deadline_s: float) -> None:

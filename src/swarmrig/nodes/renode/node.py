@@ -17,7 +17,7 @@ from swarmrig.nodes.commanded import CommandedNode
 from swarmrig.nodes.power import PoweredNode
 from swarmrig.nodes.renode import flashing, memory
 from swarmrig.nodes.renode.machine import Machine, in_real_time, in_virtual_time
-from swarmrig.nodes.renode.setup import Load, Setup, check_isa, load_of
+from swarmrig.nodes.renode.setup import Setup, check_isa, load_of
 
 
 class RenodeNode(PoweredNode[Machine]):
@@ -34,8 +34,9 @@ class RenodeNode(PoweredNode[Machine]):
         fd, self._port_fd = self._port_fd, None
         return socket.socket(fileno=await self._context.network.renew_port(self.spec.id) if fd is None else fd)
 
-    def close_port(self) -> None:
-        """The one that no life has taken."""
+    def close(self) -> None:
+        """The port that no life has taken, and the firmware that no life will load."""
+        flashing.discard(self._setup.load, self._context)
         if self._port_fd is not None:
             os.close(self._port_fd)
             self._port_fd = None
@@ -52,16 +53,14 @@ class RenodeNode(PoweredNode[Machine]):
     async def flash(self, file: Path, *, load_command: str | None = None, load_address: int | None = None) -> None:
         """Give it other firmware. While the power is on it is loaded and the machine reset; in any case that is what
         it boots from now on. NodeError when it cannot be loaded, ValueError for what does not load firmware."""
-        load = await self._staged(file, load_command, load_address)
-        if self._life is not None:
-            await self._life.load(load)
-        self._setup = flashing.with_load(self._setup, load)
-
-    async def _staged(self, file: Path, command: str | None, address: int | None) -> Load:
-        load = load_of(self.spec.id, file, *flashing.checked(command, address, self._setup))
+        named = load_of(self.spec.id, file, *flashing.checked(load_command, load_address, self._setup))
         if self._setup.machine is not None:
             check_isa(self.spec.id, file, self._setup.machine)
-        return await flashing.staged(self.spec.id, load, self._context)
+        async with flashing.staged(self.spec.id, named, self._context) as load:
+            if self._life is not None:
+                await self._life.load(load)
+        former, self._setup = self._setup.load, flashing.with_load(self._setup, load)
+        flashing.discard(former, self._context)
 
 
 class RealTimeNode(RenodeNode):

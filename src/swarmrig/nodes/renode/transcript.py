@@ -116,6 +116,11 @@ class Transcript:
         printed = self._text.find(f"\r{token}\r\r\n".encode())
         return None if printed < 0 else self._take_until(0, printed + len(token) + 4, names)
 
+    def name_after(self, token: str) -> str | None:
+        """The name in the prompt right after a token that nobody else can have printed; None before that."""
+        found = re.search(rf"\r{token}\r\r\n\(([^()\r\n]+)\) ".encode(), self._text)
+        return None if found is None else found[1].decode("utf-8", "replace")
+
     def _take_until(self, start: int, prompt_from: int, names: Collection[str], *, take: bool = True) -> str | None:
         prompt = _prompt(names).search(self._text, prompt_from)
         if prompt is None:
