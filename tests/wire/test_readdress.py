@@ -10,7 +10,7 @@ from swarmrig.wire.arp import Arp
 from swarmrig.wire.decode import decode
 from swarmrig.wire.ethernet import Ethernet, EtherType
 from swarmrig.wire.ipv4 import Ipv4, Protocol, checksum, ip_to_bytes
-from swarmrig.wire.readdress import address_bytes, readdressed
+from swarmrig.wire.readdress import address_bytes, readdressed, with_checksums
 from swarmrig.wire.udp import Udp
 
 A, B, C, D = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c", "02:00:00:00:00:0d"
@@ -80,7 +80,32 @@ def test_a_sum_that_was_wrong_is_as_wrong_afterwards():
     assert readdressed(there, {new: old for old, new in SWAP.items()}) == bytes(frame)
 
 
+@given(addresses, addresses, st.binary(max_size=60), st.binary(min_size=4, max_size=4))
+def test_checksums_are_finished(src, dst, payload, wrong):
+    frame = Ethernet(
+        A, B, EtherType.IPV4, Ipv4(src, dst, Protocol.UDP, Udp(1, 2, payload).pack(src, dst)).pack()
+    ).pack()
+    damaged = bytearray(frame + b"\0\0\0")
+    damaged[24:26], damaged[40:42] = wrong[:2], wrong[2:]
+    assert with_checksums(bytes(damaged)) == frame + b"\0\0\0"
+
+
+def test_what_has_no_checksum_to_be_finished_stays():
+    for frame in (
+        packet_of(Protocol.UDP, b"\1" * 16, offset=100),
+        packet_of(Protocol.ICMP, b"\1" * 20),
+        b"",
+        b"x" * 14,
+    ):
+        assert with_checksums(frame) == frame
+    short = packet_of(Protocol.UDP, bytes(16))
+    assert with_checksums(short[:-4]) == short[:-4]
+    tcp = with_checksums(packet_of(Protocol.TCP, bytes(20)))
+    assert checksum(tcp[26:34] + bytes((0, 6, 0, 20)) + tcp[34:]) == 0
+
+
 @given(st.binary(max_size=80))
 def test_anything_keeps_its_length(data):
     assert len(readdressed(data, SWAP)) == len(data)
     assert readdressed(data, {}) == data
+    assert len(with_checksums(data)) == len(data)

@@ -15,7 +15,7 @@ from swarmrig.nodes.python.settings import Duration
 from swarmrig.wire.ethernet import mac_to_bytes
 from swarmrig.wire.filter import compile_filter
 from swarmrig.wire.ipv4 import ip_to_bytes
-from swarmrig.wire.readdress import address_bytes, readdressed
+from swarmrig.wire.readdress import address_bytes, readdressed, with_checksums
 
 _CHUNK = 1 << 20
 
@@ -43,6 +43,8 @@ class Player(Model):
         """When the first frame is sent."""
         rewrite: dict[str, str] = field(default_factory=dict)
         """Other addresses: each MAC or IPv4 address of the capture, and the node (or address) to have instead."""
+        checksums: bool = False
+        """Finish the checksums of IPv4, UDP and TCP, which a kernel leaves to the network card, or should have."""
 
     settings: Settings
 
@@ -86,7 +88,9 @@ class Player(Model):
         self.call_at(self._start_ns + after_ns, lambda: self._play(packet.data))
 
     def _play(self, frame: bytes) -> None:
-        self.transmit_frame(readdressed(frame, self._addresses) if self._addresses else frame)
+        if self._addresses:
+            frame = readdressed(frame, self._addresses)
+        self.transmit_frame(with_checksums(frame) if self.settings.checksums else frame)
         self.count("frames")
         self.count("bytes", len(frame))
         self._play_next()
