@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 
+from swarmrig.cli.ci import mute_commands, tell_ci
 from swarmrig.cli.failures import describe_failure
 from swarmrig.cli.keyboard import released_by_enter
 from swarmrig.cli.loading import load
@@ -41,7 +42,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def run_choice(choice: Choice, manner: Manner) -> int:
     """Run a scenario from file to verdict; returns the exit code."""
     with _errors_told(manner):
-        return anyio.run(_run, choice, manner)
+        with mute_commands():
+            finished = anyio.run(_run, choice, manner)
+        tell_ci(finished.record)
+        return finished.record.exit_code
 
 
 def try_choice(choice: Choice, manner: Manner) -> int:
@@ -70,7 +74,7 @@ def _errors_told(manner: Manner) -> Iterator[None]:
         raise
 
 
-async def _run(choice: Choice, manner: Manner) -> int:
+async def _run(choice: Choice, manner: Manner) -> FinishedRun:
     if manner.report:
         _require_page()
     registry = Registry.load()
@@ -86,7 +90,7 @@ async def _run(choice: Choice, manner: Manner) -> int:
     if finished is None:
         raise KeyboardInterrupt
     _tell(finished, manner, _page(finished.directory) if manner.report else None)
-    return finished.record.exit_code
+    return finished
 
 
 def _require_page() -> None:

@@ -53,6 +53,8 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "node.ready": lambda _: "ready",
     "node.exited": _exited,
     "fault": _fault,
+    "run.paused": lambda data: f"frozen, for a look: {', '.join(map(str, data.get('because', [])))}",
+    "run.released": lambda _: "let go",
     "run.stopping": _stopping,
     "warning": lambda data: f"warning: {data.get('message')}",
     "failure": lambda data: f"FAILURE: {data.get('message')}",
