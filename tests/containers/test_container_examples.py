@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import swarmrig
+from swarmrig.model.facts import ProofStatus
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -41,6 +42,9 @@ def test_devices_a_broker_and_a_cloud(engine: Any, example: Any, tmp_path: Path)
     assert result.success, (told, result.problems)
     gateway = (result.directory / "nodes" / "gateway" / "console.log").read_text()
     assert "New client connected from 10." in gateway and " as cloud " in gateway
+    assert {node.kind for node in result.record.scenario.nodes} == {"container", "qemu", "process"}
+    (cut,) = result.record.faults
+    assert cut.status is ProofStatus.PROVED
     assert engine.containers(f"swarmrig.run={result.record.run_id}") == []
 
 

@@ -72,7 +72,8 @@ async def test_two_programs_talk_over_the_fabric(tmp_path: Path) -> None:
 
 async def test_each_time_that_one_is_ready_is_told(tmp_path: Path) -> None:
     script = "echo up; test -e again || { touch again; sleep 0.2; exit 4; }; exec sleep 60"
-    more = ', ready: {log: "^up"}, on_failure: {policy: restart, after: 0s}}\n  b: {kind: process, command: [sleep, "60"]'
+    restart = "on_failure: {policy: restart, after: 0s}"
+    more = f', ready: {{log: "^up"}}, {restart}}}\n  b: {{kind: process, command: [sleep, "60"]'
     done = await finished(
         shell(script, more).replace(AT_THE_END, "  - max_boot_time_s: 60\n").replace("120s", "3s"), tmp_path
     )

@@ -146,8 +146,6 @@ class MaxBootTime:
         else:
             waited_ns = (boot.ended.t_ns if boot.ended else now_ns) - boot.started_ns
             if waited_ns > self._limit_ns:
-                tally.fail(
-                    f"{boot.node} neither booted nor was found ready in {format_seconds(waited_ns)}", evidence
-                )
+                tally.fail(f"{boot.node} neither booted nor was found ready in {format_seconds(waited_ns)}", evidence)
             else:
                 tally.gap(f"{boot.node} neither booted nor was found ready, and ran less than {limit}", evidence)
