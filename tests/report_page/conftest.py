@@ -76,12 +76,15 @@ def make_run(place: Path, kind: str) -> None:
     file = place / "scenario.swarmrig.yml"
     file.write_text(KINDS[kind])
     command = [sys.executable, "-m", "swarmrig", "run", str(file), "--output-dir", str(place / "runs")]
+    if kind == "passing":
+        command.append("--report")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         told = []
         for line in process.stdout:
             told.append(line)
             if kind == "interrupted" and "cut-1: healed" in line:
                 process.send_signal(signal.SIGINT)
+    (place / "told.txt").write_text("".join(told))
     assert process.returncode == {"passing": 0, "failing": 2, "interrupted": 130}[kind], "".join(told)
 
 

@@ -121,6 +121,12 @@ def test_steps_are_round_and_few(made, end_ns):
     assert str(traffic.step_ns).rstrip("0") in ("1", "2", "5")
 
 
-def test_frames_after_the_end_belong_to_the_last_step(made):
-    made.capture("hub--s1", (11 * S, SENSOR, datagram(1)))
-    assert traffic_of(made).links["hub--s1"].delivered[-1] == 1
+def test_frames_after_the_end_are_in_no_plot(made):
+    frames = [
+        (10 * S, SENSOR, datagram(1)),
+        (10 * S + 1, SENSOR, datagram(2)),
+        (11 * S, SENSOR, datagram(3), Fate.LOSS),
+    ]
+    made.capture("hub--s1", *frames)
+    link = traffic_of(made).links["hub--s1"]
+    assert (link.delivered[-1], sum(link.lost), link.total) == (1, 0, 3)

@@ -21,7 +21,9 @@ from swarmrig.wire.words import in_words
 
 _EVENTS = 2000
 _BYTES_SHOWN = 256
-_STATES = {f"node.{state.value}": state.value for state in NodeState} | {"node.booted": "booted"}
+_STATES = {f"node.{state.value}": state.value for state in NodeState if state is not NodeState.UNHEARD} | {
+    "node.booted": "booted"
+}
 
 
 def page_data(material: Material) -> dict[str, Any]:
@@ -71,7 +73,6 @@ def _node(material: Material, console: Console, traffic: Traffic | None, evidenc
 def spans(events: Collection[Event], node: str, end_ns: int) -> list[tuple[int, int, str]]:
     """(from, to, state) of a node, without gaps, from its start to the end of the run."""
     changes = [(event.t_ns, _STATES[event.kind]) for event in events if event.source == node and event.kind in _STATES]
-    changes = [change for change in changes if change[1] != NodeState.UNHEARD.value]
     states = pairwise((*changes, (end_ns, "")))
     return [(since_ns, until_ns, state) for (since_ns, state), (until_ns, _) in states if until_ns > since_ns]
 

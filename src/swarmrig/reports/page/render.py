@@ -9,17 +9,15 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from swarmrig import __version__
 from swarmrig.errors import HostError, MissingExtraError
-from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import Outcome
 from swarmrig.reports.document import write_whole
 from swarmrig.reports.page.data import as_script, page_data
 from swarmrig.reports.page.material import Material, read_material
-from swarmrig.reports.page.references import link_of, node_of
 from swarmrig.reports.page.topology import drawing
+from swarmrig.reports.page.words import FILTERS, counted, seconds
 from swarmrig.reports.results import FAULT
 from swarmrig.runtime.repeat import REPEAT_FILE
 
@@ -29,6 +27,7 @@ BESIDE = "report"
 INCOMPLETE = "INCOMPLETE"
 """Stands where the verdict would."""
 _NEEDED = ("jinja2", "plotly")
+_FILES = ("events.jsonl", "results.json", "junit.xml", "scenario.yml")
 _RANK = {Outcome.FATAL: 0, Outcome.FAIL: 1, Outcome.WARN: 2, Outcome.PASS: 3}
 
 
@@ -76,13 +75,7 @@ def html(material: Material, data: Mapping[str, Any]) -> str:
     place = str(files("swarmrig.reports.page") / "assets")
     # Everything is escaped, whatever the name of the template is.
     environment = Environment(loader=FileSystemLoader(place), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "seconds": _seconds,
-        "short": _short,
-        "ms": _milliseconds,
-        "target": target,
-        "share": _share,
-    }
+    environment.filters |= FILTERS
     results = material.results or {}
     return environment.get_template("page.html").render(
         material=material,
@@ -93,6 +86,7 @@ def html(material: Material, data: Mapping[str, Any]) -> str:
         reasons=reasons(material),
         why=why(material),
         commands=commands(material),
+        files=[name for name in _FILES if (material.directory / name).is_file()],
         faults=data["faults"],
         judged={fault["id"]: fault for fault in results.get("faults", ())},
         data=data,
@@ -113,13 +107,13 @@ def why(material: Material) -> str:
     checks = [check for check in results["checks"] if check["name"] != FAULT]
     passed = sum(check["outcome"] == Outcome.PASS for check in checks)
     proved = sum(bool(fault["proved"]) for fault in results["faults"])
-    told = [f"{passed} of {_counted(len(checks), 'check')} passed"] if checks else ["Nothing was checked"]
+    told = [f"{passed} of {counted(len(checks), 'check')} passed"] if checks else ["Nothing was checked"]
     if results["faults"]:
-        told.append(f"{proved} of {_counted(len(results['faults']), 'fault')} proved to have happened")
+        told.append(f"{proved} of {counted(len(results['faults']), 'fault')} proved to have happened")
     if results.get("failures"):
-        told.append(f"{_counted(len(results['failures']), 'failure')} of the rig or its nodes")
+        told.append(f"{counted(len(results['failures']), 'failure')} of the rig or its nodes")
     if material.run.get("interrupted"):
-        told.append(f"interrupted at {_seconds(material.end_ns)}: only what had been seen by then is judged")
+        told.append(f"interrupted at {seconds(material.end_ns)}: only what had been seen by then is judged")
     return ", ".join(told) + "."
 
 
@@ -142,41 +136,8 @@ def commands(material: Material) -> list[tuple[str, str]]:
     return found
 
 
-def target(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a piece of evidence leads: to a file, and to a place on the page."""
-    file = str(item.get("file", ""))
-    return {
-        "href": quote(file),
-        "at": item.get("at") or file,
-        "note": item.get("note", ""),
-        "node": node_of(file) if item.get("line") is not None else None,
-        "link": link_of(file) if item.get("frame") is not None else None,
-        "number": item.get("line") or item.get("frame"),
-    }
-
-
 def _command(name: str, path: Path) -> str:
     return f"swarmrig {name} {shlex.quote(str(path))}"
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _seconds(t_ns: int | None) -> str:
-    return "" if t_ns is None else f"{t_ns / NS_PER_S:.3f} s"
-
-
-def _short(t_ns: float) -> str:
-    return f"{t_ns / 1e6:.2f} ms" if t_ns < NS_PER_S / 10 else f"{t_ns / NS_PER_S:.3f} s"
-
-
-def _milliseconds(t_ns: int | None) -> str:
-    return "" if t_ns is None else f"{t_ns / 1e6:.2f} ms"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value * 100:.1f} %"
 
 
 def _asset(name: str) -> str:

@@ -73,7 +73,7 @@ def read_traffic(
     share = max(_FRAMES // max(len(captured), 1), 10)
     picks = {link.name: _Pick(evidence.get(link.name, ()), share) for link in captured}
     sources = [_frames(directory, link, traffic.links[link.name]) for link in captured]
-    counter = _Counter(traffic, devices, steps)
+    counter = _Counter(traffic, devices, steps, end_ns)
     for frame in heapq.merge(*sources, key=attrgetter("t_ns")):
         counter.count(frame)
         picks[frame.link].see(frame)
@@ -85,15 +85,19 @@ def read_traffic(
 class _Counter:
     """Counts every frame where it belongs."""
 
-    def __init__(self, traffic: Traffic, devices: Mapping[str, str], steps: int) -> None:
+    def __init__(self, traffic: Traffic, devices: Mapping[str, str], steps: int, end_ns: int) -> None:
         self._traffic = traffic
         self._devices = devices
         self._at = {link: name for name, link in devices.items()}
         self._last = steps - 1
+        self._end_ns = end_ns
 
     def count(self, frame: Frame) -> None:
-        step = min(frame.t_ns // self._traffic.step_ns, self._last)
         link = self._traffic.links[frame.link]
+        if frame.t_ns > self._end_ns:  # of a network that an interruption found ahead of what was judged
+            link.total += frame.fate is not Fate.OVERRUN
+            return
+        step = min(frame.t_ns // self._traffic.step_ns, self._last)
         if frame.fate is Fate.OVERRUN:  # the second record of a frame that was counted as delivered
             link.delivered[step] -= 1
             link.lost[step] += 1

@@ -14,6 +14,10 @@ function element(name, classes, text) {
   return made;
 }
 
+function counted(number, thing) {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}
+
 // A function that tells where text matches: `/…/` is a regular expression, anything else is looked for as it is.
 function matcher(wanted) {
   const pattern = /^\/(.+)\/$/.exec(wanted);
@@ -35,7 +39,7 @@ class Consoles {
     this.search = document.getElementById("console-search");
     this.marked = document.getElementById("console-marked");
     this.status = document.getElementById("console-status");
-    for (const node of run.nodes) this.chosen.append(new Option(`${node.id} (${node.total} lines)`, `n${node.id}`));
+    for (const node of run.nodes) this.chosen.append(new Option(`${node.id} (${counted(node.total, "line")})`, `n${node.id}`));
     if (run.nodes.length > 1) this.chosen.append(new Option("all nodes, by time", "all"));
     this.chosen.addEventListener("change", () => this.choose());
     this.marked.addEventListener("change", () => this.choose());
@@ -88,7 +92,7 @@ class Consoles {
     else if (wanted) {
       const at = this.hits.indexOf(this.target);
       this.status.textContent = this.hits.length ? `${at < 0 ? "" : `${at + 1} of `}${this.hits.length} found` : "not found";
-    } else this.status.textContent = this.problem || `${this.rows.length} lines`;
+    } else this.status.textContent = this.problem || counted(this.rows.length, "line");
   }
 
   step(by) {
@@ -129,7 +133,7 @@ class Consoles {
     for (let index = this.from; index < until; index++) {
       const before = this.rows[index - 1], row = this.rows[index];
       const missing = before && before.node === row.node ? row.number - before.number - 1 : index === 0 && !this.merged ? row.number - 1 : 0;
-      if (missing > 0 && !this.marked.checked && !this.merged) drawn.append(element("div", "row gap", `… ${missing} lines are only in the file …`));
+      if (missing > 0 && !this.marked.checked && !this.merged) drawn.append(element("div", "row gap", `… ${counted(missing, "line")} only in the file …`));
       drawn.append(this.line(row, index));
     }
     if (until < this.rows.length) drawn.append(this.more("later lines", until));

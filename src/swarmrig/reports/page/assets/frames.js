@@ -13,6 +13,7 @@ class Frames {
     run.links.forEach((link, index) => this.chosen.append(new Option(`${link.name} (${link.total})`, index)));
     this.chosen.addEventListener("change", () => this.draw());
     this.filter.addEventListener("input", () => this.draw());
+    this.chosen.value = Math.max(0, run.links.findIndex((link) => link.frames.length));
     this.target = null;
     this.draw();
   }
@@ -45,7 +46,7 @@ class Frames {
       const from = Math.max(0, Math.min(at - LINK_ROWS / 2, count - LINK_ROWS));
       found = found.slice(from, from + LINK_ROWS);
     }
-    const kept = count < link.total ? `${count} of ${link.total} frames; all are in net/${link.name}.pcapng` : `${count} frames`;
+    const kept = count < link.total ? `${count} of ${link.total} frames; all are in net/${link.name}.pcapng` : counted(count, "frame");
     this.status.textContent = link.problem || (count > found.length ? `${kept}; ${found.length} shown, filter for others` : kept);
     this.body.replaceChildren(...found.map((frame) => this.row(frame, proofs)));
   }

@@ -102,7 +102,7 @@ class Plots {
   }
 
   nodeTraces() {
-    const looks = { started: ["warn", "starting"], booted: ["pass", "running"], exited: ["fail", "ended by itself"], stopped: ["faint", "stopped by the rig"] };
+    const looks = { started: ["warn", "starting"], booted: ["pass", "running"], ready: ["pass", "ready"], exited: ["fail", "ended by itself"], stopped: ["faint", "stopped by the rig"] };
     const spans = Object.entries(looks).map(([state, [look, name]]) => {
       const x = [], y = [], text = [];
       this.run.nodes.forEach((node, row) => node.spans.filter((span) => span[2] === state).forEach(([from, to]) => {
@@ -185,7 +185,7 @@ class Plots {
     const rate = them.map((one, index) => { const counts = links ? one.delivered : one.sent; return trace(one, index, middles(counts), counts.map((count) => count / this.step), { hovertemplate: "%{x:.3f} s: %{y:.1f}/s" }); });
     const loss = them.map((one, index) => {
       const [lost, of] = links ? [one.lost, one.delivered] : this.lossAt(one.id);
-      return trace(one, index, middles(lost), lost.map((count, step) => (count + of[step] ? 100 * count / (count + of[step]) : null)), { hovertemplate: "%{x:.3f} s: %{y:.1f} %" });
+      return trace(one, index, middles(lost), lost.map((count, step) => (count + of[step] ? 100 * count / (count + of[step]) : null)), { hovertemplate: "%{x:.3f} s: %{y:.1f} %", mode: "lines+markers", marker: { size: 3 } });
     });
     const measured = them.map((one) => this.withGaps(one.access ? [] : one.latency));
     const latency = them.map((one, index) => trace(one, index, measured[index].map(([step]) => (step + 0.5) * this.step), measured[index].map((times) => times[1]), { customdata: measured[index].map((times) => times[2]), hovertemplate: "%{x:.3f} s: median %{y:.3f} ms, p95 %{customdata:.3f} ms", mode: "lines+markers", marker: { size: 4 } })).filter((one) => one.x.length);

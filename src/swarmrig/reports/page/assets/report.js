@@ -57,7 +57,7 @@
     for (const wire of document.querySelectorAll(".wire")) wire.setAttribute("class", `wire ${links.get(wire.dataset.link) || "idle"}`);
     const nodes = new Map(run.nodes.map((node) => [node.id, node.spans.find((span) => span[0] <= (step + 0.5) * run.step && (step + 0.5) * run.step < span[1])]));
     for (const place of document.querySelectorAll(".place")) {
-      place.classList.remove("started", "booted", "exited", "stopped");
+      place.classList.remove("started", "booted", "ready", "exited", "stopped");
       const span = nodes.get(place.dataset.node);
       if (span) place.classList.add(span[2]);
     }
@@ -88,6 +88,10 @@
   });
 
   if (window.Plotly) plots = new Plots(run, jump);
+  else { // the list of events says what the timeline would
+    document.documentElement.classList.add("plotless");
+    document.getElementById("events").open = true;
+  }
 
   function followHash() {
     const [kind, name, number] = location.hash.slice(1).split("/");
