@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test fixtures bench clean
+.PHONY: help demo test docs fixtures bench clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -22,6 +22,11 @@ test: ## install what is missing, then run all tests (ARGS="..." goes to pytest)
 fixtures: ## have the guest of examples/trace-topology make its fixtures, in build/fixtures
 	@tools/install test
 	@.venv/bin/swarmrig fixtures generate examples/trace-topology/trace-topology.image.yml -o build/fixtures $(ARGS)
+
+docs: ## make the site of the documentation, in build/site
+	@tools/install test
+	@$(PYTHON) -m sphinx -q -W --keep-going -b html docs build/site
+	@echo "build/site/index.html"
 
 bench: ## measure: every line compares with a peer in the same run (ARGS="NAME ..." picks some)
 	@tools/install test

@@ -47,7 +47,7 @@ def test_the_extra_all_brings_every_other_one():
     (everything,) = extras["all"]
     named = re.fullmatch(r"swarmrig\[(.*)\]", everything)
     assert named
-    assert set(named[1].split(",")) == set(extras) - {"all", "dev", "bench"}
+    assert set(named[1].split(",")) == set(extras) - {"all", "dev", "bench", "docs"}
 
 
 def test_the_container_gets_files_that_exist():

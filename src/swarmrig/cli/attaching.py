@@ -61,11 +61,10 @@ def release_run(named: str, output: Path) -> int:
 def show_console(choice: ConsoleChoice) -> int:
     """Show it, and type, until the console or its reader has ended."""
     run = find_run(choice.run, choice.output_dir)
-    log = run.path / "nodes" / choice.node / "console.log"
-    if not log.parent.is_dir():
-        nodes = sorted(path.name for path in (run.path / "nodes").glob("*"))
+    nodes = sorted(path.name for path in (run.path / "nodes").glob("*"))
+    if choice.node not in nodes:
         raise SwarmrigError(f"{run.path.name} has no node {choice.node!r}: its nodes are {', '.join(nodes) or 'none'}")
-    transcript = Transcript(log, choice.last)
+    transcript = Transcript(run.path / "nodes" / choice.node / "console.log", choice.last)
     if run.state is State.LIVE:
         return _led(lambda: _converse(run, choice, transcript))
     if choice.lines:

@@ -11,6 +11,7 @@ from pathlib import Path
 from swarmrig.cli.output import harmless, say
 from swarmrig.errors import HostError, ScenarioError
 from swarmrig.model.scenario import Topology
+from swarmrig.nodes.qemu.machines import MACHINES
 from swarmrig.plugins import Registry
 from swarmrig.reports.document import write_document
 from swarmrig.scenario.load import load_scenario
@@ -60,6 +61,8 @@ def write_starter(choice: InitChoice) -> int:
 def _starter(choice: InitChoice, path: Path) -> Starter:
     firmware = choice.firmware
     machine = choice.machine or (REFERENCE if firmware is None else machine_for(firmware))
+    if machine not in MACHINES:
+        raise HostError(f"there is no machine {machine!r}", hint=f"the machines are {', '.join(MACHINES)}")
     named = None if firmware is None else os.path.relpath(firmware.absolute(), path.absolute().parent)
     return Starter(_name_of(path), choice.nodes, Topology(choice.topology), named, machine)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -29,8 +30,8 @@ from swarmrig.timebase.stepping import Stepping
 
 TICK_S = 0.25
 """How often captures are read and checks asked."""
-BRAKING_TICK_S = 0.02
-"""The same for a run that is to stand still where it fails."""
+BRAKING_STEP_NS = 100_000_000
+"""So soon after a failure a run in virtual time stands still, if it is to."""
 SHARE = 4
 """What there is to collect of thousands of nodes takes its time: so much longer is not asked again."""
 FOREVER_NS = 1 << 61
@@ -99,22 +100,25 @@ class LiveRun:
                     await first_of(self.fleet.started, self.fleet.ended)
                 await self.clock.network.go(
                     self.duration_ns or FOREVER_NS,
-                    waiters=len(self.schedule.faults) + (1 if self.leader is None else 2),
+                    waiters=len(self.schedule.faults) + 1 + (self.leader is not None) + (self.brake is not None),
                     stepping=self.stepping,
                 )
                 tasks.start_soon(self.clock.begin)
-            tick_s = TICK_S if self.brake is None else BRAKING_TICK_S
-            pause_s = tick_s
+                if self.brake is not None:
+                    tasks.start_soon(self._brake_in_steps)
+            pause_s = TICK_S
             while True:
                 with anyio.move_on_after(pause_s):
                     await first_of(self.interrupt, self.fleet.ended, self._end_reached)
                 began_s = anyio.current_time()
                 await self.collect()
-                pause_s = max(tick_s, SHARE * (anyio.current_time() - began_s))
+                pause_s = max(TICK_S, SHARE * (anyio.current_time() - began_s))
                 snapshot = self.recorder.snapshot(self.duration_ns)
                 self.observer.progress(snapshot)
                 over = self._over(snapshot)
-                if await self._braked(final=over) or over:
+                if over or not isinstance(self.clock, VirtualClock):
+                    over = await self._braked(final=over) or over
+                if over:
                     break
             tasks.cancel_scope.cancel()
 
@@ -124,6 +128,14 @@ class LiveRun:
             return False
         self.ended_ns = self.paused_ns
         return True
+
+    async def _brake_in_steps(self) -> None:
+        """In virtual time, which may be much faster than the rig looks, it stands still at each step."""
+        waiter = self.clock.last_waiter()
+        for t_ns in itertools.count(BRAKING_STEP_NS, BRAKING_STEP_NS):
+            await waiter.until(t_ns)
+            await self.collect()
+            await self._braked(final=False)
 
     async def stop(self) -> None:
         """Stop the nodes, let the network run dry, and take its counts; without a network, just stop the nodes."""
