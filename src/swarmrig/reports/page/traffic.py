@@ -14,7 +14,7 @@ from swarmrig.net.evidence import frame_of
 from swarmrig.net.pcapng import PcapngError, PcapngReader
 from swarmrig.reports.page.transits import Transits
 
-BINS = 240
+BINS = 120
 """Steps in time of all plots, at most."""
 _FRAMES = 3000
 """Single frames on the page, at most, but for those that are evidence."""
