@@ -149,6 +149,25 @@ def test_whenever_the_rig_is_killed_nothing_of_any_node_is_left(
         assert removed["containers"] == [f"swarmrig-{run_id}-gateway"] and len(removed["processes"]) >= 6
 
 
+def test_a_rig_that_is_killed_while_it_builds_an_image_leaves_no_build(
+    engine: Any, mixed: Path, tmp_path: Path
+) -> None:
+    word = tmp_path.name  # no other test's
+    (tmp_path / "app" / "Dockerfile").write_text(f"FROM swarmrig-test:1\nRUN echo {word} && sleep 300\n")
+    command = [sys.executable, "-m", "swarmrig", "run", str(mixed), "--output-dir", str(tmp_path / "runs")]
+
+    def building() -> list[str]:
+        everything = engine.ask("GET", "/containers/json?all=1")
+        return [each["Id"] for each in everything if word in each["Command"]]
+
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as rig:
+        try:
+            until(building)
+        finally:
+            rig.kill()
+    until(lambda: not building())
+
+
 def daemons(runs: Path) -> list[int]:
     """Those that have forgotten whose they are, and tell it."""
     return [int(line.split()[1]) for line in consoles(runs, "daemon").splitlines() if line.startswith(b"daemon ")]

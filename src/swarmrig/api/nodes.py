@@ -107,8 +107,8 @@ class LaunchContext:
     on_console: Callable[[str, int, bytes], None]
     """Called as (node id, t_ns, chunk) with raw console bytes as they arrive, any chunking."""
     on_ready: Callable[[], None] = _nobody_waits
-    """To be called each time that the node is found ready: by its probe, its health check, its login. Never, when nobody
-    has said how to see that."""
+    """To be called each time that the node is found ready: by its probe, health check or login. Never, where nobody has
+    said how to see that."""
     flash: Path | None = None
     """Start from a copy of this flash image instead of a provisioned one, as a former life of the node left it."""
     snapshot: NodeSnapshot | None = None

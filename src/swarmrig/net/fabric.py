@@ -148,6 +148,10 @@ class Fabric:
         answer: dict[str, Any] = await self._request("statistics")
         return answer
 
+    async def be_patient(self, limit_s: float) -> None:
+        """So long a Python node may stay in one call before it has failed. Default: 30 s."""
+        await self._request("patience", limit_s=limit_s)
+
     async def flush(self) -> None:
         """Return when everything that has entered a link is in the captures."""
         await self._request("flush")

@@ -70,6 +70,7 @@ class Controller:
             "start": lambda message: loop.start(message["start_ns"]),
             "statistics": lambda _: loop.statistics(),
             "flush": lambda _: loop.flush(),
+            "patience": lambda message: setattr(loop, "patience_s", message["limit_s"]),
         }
         """Done at once."""
         self._changes: dict[str, Callable[[int, dict[str, Any]], object]] = {

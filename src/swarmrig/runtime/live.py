@@ -14,6 +14,7 @@ from swarmrig.errors import HostError
 from swarmrig.model.facts import Fact, NodeReport
 from swarmrig.model.scenario import TimeMode
 from swarmrig.net.evidence import FrameTail
+from swarmrig.net.fabric import Fabric
 from swarmrig.net.modes import Network
 from swarmrig.runtime.brake import Brake
 from swarmrig.runtime.clock import Clock, VirtualClock
@@ -35,6 +36,8 @@ BRAKING_STEP_NS = 100_000_000
 SHARE = 4
 """What there is to collect of thousands of nodes takes its time: so much longer is not asked again."""
 FOREVER_NS = 1 << 61
+SPARE_S = 5.0
+"""The network's process is given so much longer than a node of it, which it has to name first."""
 AT_A_TIME = 128
 """Frames that are taken in before others may go on."""
 
@@ -88,6 +91,8 @@ class LiveRun:
 
     async def live(self) -> None:
         """Until the end, whatever that is."""
+        if self.time is TimeMode.REAL and isinstance(self.network, Fabric):  # others are told with how far they may go
+            await self.network.be_patient(self.stepping.patience_s)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.schedule.live)
             tasks.start_soon(self._report_network_death)
@@ -178,7 +183,10 @@ class LiveRun:
 
     def _miss_network(self, error: HostError) -> None:
         """Its death is reported by who waits for it; that it lives on and says nothing, here."""
-        if anyio.current_time() - self._answered_s > self.stepping.patience_s and not self.fleet.ended.is_set():
+        if (
+            anyio.current_time() - self._answered_s > self.stepping.patience_s + SPARE_S
+            and not self.fleet.ended.is_set()
+        ):
             self.recorder.failure("net", str(error))
             self.fleet.ended.set()
 
