@@ -30,24 +30,39 @@ def browser():
             yield browser
 
 
-class Opened:
-    """A page, and everything that went wrong with it."""
+class Tab:
+    """A tab, and everything that went wrong with the page in it. One tab for all pages: a new one costs more."""
 
-    def __init__(self, browser, path: Path, size=(1280, 900), plots=False, **settings) -> None:
-        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **settings)
+    def __init__(self, browser, **settings) -> None:
+        self.context = browser.new_context(**settings)
         self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()
+        self.plots = False
         self.wrong: list[str] = []
         self.loaded: list[str] = []
         self.page.on("console", lambda message: self.wrong.append(message.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.wrong.append("a dialog"), dialog.dismiss()))
         self.page.on("request", lambda request: self.loaded.append(request.url))
-        if not plots:  # which cost a browser more than all the rest
-            self.page.route("**/plotly.min.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+        self.page.route("**/plotly.min.js", self._library)
+
+    def _library(self, route) -> None:
+        """It costs a browser more than all the rest."""
+        if self.plots:
+            route.continue_()
+        else:
+            route.fulfill(body="", content_type="text/javascript")
+
+    def open(self, path: Path, size=(1280, 900), colours="light", plots=False):
+        self.plots = plots
+        self.wrong.clear()
+        self.loaded.clear()
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        self.page.emulate_media(color_scheme=colours)
         self.page.goto(path.as_uri())
         if plots:
             self.page.wait_for_selector("#latency-plot .main-svg", state="attached")
+        return self
 
     def text(self, selector: str) -> str:
         return self.page.inner_text(selector)
@@ -64,18 +79,15 @@ class Opened:
         self.page.screenshot(path=PICTURES / f"report-{name}.png", full_page=whole)
 
 
+@pytest.fixture(scope="module")
+def tab(browser):
+    return Tab(browser)
+
+
 @pytest.fixture
-def opened(browser):
-    pages = []
-
-    def open_page(path: Path, **settings) -> Opened:
-        pages.append(Opened(browser, path, **settings))
-        return pages[-1]
-
-    yield open_page
-    for page in pages:
-        page.context.close()
-    assert [page.wrong for page in pages] == [[] for _ in pages]
+def opened(tab):
+    yield tab.open
+    assert tab.wrong == []
 
 
 def test_a_run_that_passed(opened, a_run):
@@ -116,7 +128,7 @@ def test_a_run_that_passed(opened, a_run):
 
 
 def test_a_run_that_failed_leads_to_its_evidence(opened, a_run):
-    page = opened(write_page(a_run("failing")), color_scheme="dark", plots=True)
+    page = opened(write_page(a_run("failing")), colours="dark", plots=True)
     page.picture("failing-dark")
     assert page.text("#verdict .word") == "FAIL"
     assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
@@ -223,11 +235,11 @@ def test_what_nodes_say_is_shown_and_never_run(opened, made):
     assert page.page.locator("a[href^='javascript:']").count() == 0
 
 
-def test_without_a_script_the_verdict_is_read_and_evidence_are_files(opened, made):
+def test_without_a_script_the_verdict_is_read_and_evidence_are_files(browser, made):
     made.console("s1", b"one\ntwo\n")
     check = a_check("quiet", "FAIL", "it said two", at_line("s1", 2, "here"), at_frame("hub--s1", 1))
     made.results([check], verdict="FAIL")
-    page = opened(write_page(made.path), java_script_enabled=False)
+    page = Tab(browser, java_script_enabled=False).open(write_page(made.path))
     page.picture("no-script", whole=False)
     assert page.text("#verdict .word") == "FAIL"
     assert "quiet: it said two" in page.text(".reasons")
@@ -235,6 +247,7 @@ def test_without_a_script_the_verdict_is_read_and_evidence_are_files(opened, mad
     assert not page.page.is_visible("#timeline-plot")
     page.page.locator("a.evidence").first.click()
     assert page.page.url == (made.path / "nodes/s1/console.log").as_uri()
+    page.context.close()
 
 
 def test_the_page_alone_is_still_read(opened, made, tmp_path):
