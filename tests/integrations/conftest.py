@@ -68,7 +68,7 @@ class Inner:
 
     def command(self, *arguments: str) -> list[str]:
         fixed = ["--basetemp=tmp", "-c", "/dev/null", "--rootdir=."]
-        fixed += [f"-pno:{plugin}" for plugin in ("cacheprovider", "asyncio", "pytest_cov")]
+        fixed += [f"-pno:{plugin}" for plugin in ("cacheprovider", "asyncio", "pytest_cov", "hypothesispytest")]
         return [sys.executable, "-m", "pytest", *fixed, *arguments]
 
     def run(self, *arguments: str) -> Ran:

@@ -86,8 +86,13 @@ def test_scenario_files_are_tests(inner, pair):
     )
     inner.path.joinpath("wrong.swarmrig.yml").write_text("swarmrig: 1\nnodes: {}\n")
 
-    result = inner.run("--swarmrig", "--swarmrig-output=out", "--swarmrig-seed=9")
+    inner.tests("def test_of_something_else(): raise AssertionError")
+    result = inner.run(
+        "--swarmrig", "--swarmrig-output=out", "--swarmrig-seed=9", "-m", "swarm", "--junitxml=junit.xml"
+    )
 
+    found = ET.parse(inner.path / "junit.xml").getroot().iter("property")
+    assert sorted(one.get("value") for one in found if one.get("name") == "swarmrig.verdict") == ["FAIL", "PASS"]
     assert result.outcomes == {"passed": 1, "failed": 2}, result.text
     text = result.text
     assert "FAIL  console: s1: 0 lines match" in text

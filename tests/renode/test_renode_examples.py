@@ -1,5 +1,6 @@
 """The example pair: its firmware boots on an emulator of its processor, its scenario repeats to the byte."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 from fake_renode import wrapper
 from recordings import VERSIONS
+from ruamel.yaml import YAML
 
 import swarmrig
+from swarmrig.cli.main import root
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "renode-pair"
 COMPILER = "riscv64-unknown-elf-gcc"
@@ -64,3 +67,17 @@ def test_its_firmware_boots_and_pings(example, compiler):
             assert any("heard: hello" in process.stdout.readline() for _ in range(500))
         finally:
             process.kill()
+
+
+def test_the_workflow_for_users_names_what_there_is():
+    """An archive of a version that is supported, named by the variable that is looked at, and commands that exist."""
+    (job,) = YAML(typ="safe").load(EXAMPLE / "workflow.yml")["jobs"].values()
+    script = "\n".join(step.get("run", "") for step in job["steps"])
+    version = re.search(r"renode-([\d.]+)\.linux-portable\.tar\.gz", script)
+    assert version is not None and version[1] in VERSIONS
+    assert 'echo "RENODE=$HOME/renode/renode" >> "$GITHUB_ENV"' in script
+    for command in re.findall(r"^swarmrig (\w+)", script, re.M):
+        assert command in root.list_commands(None)
+    for file in re.findall(r"\S+\.swarmrig\.yml", script):
+        assert (EXAMPLE.parents[1] / file).is_file()
+    assert "swarmrig run" in script and COMPILER.removesuffix("-gcc") in script

@@ -22,8 +22,10 @@ class ScenarioFile(pytest.File):
     """A file with one scenario."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """Its only test."""
-        yield ScenarioTest.from_parent(self, name="scenario")
+        """Its only test; `-m swarm` selects it, as the tests that have the marker."""
+        test = ScenarioTest.from_parent(self, name="scenario")
+        test.add_marker(pytest.mark.swarm(self.path))
+        yield test
 
 
 class ScenarioTest(pytest.Item):
