@@ -68,6 +68,11 @@ class _Consoles:
         found = self.nodes[node]
         return self._context.console(node, found.last_line, f"searched {found.lines} lines, the last is this")
 
+    @property
+    def offended(self) -> bool:
+        """Nothing that is said later makes that good."""
+        return any(found.offences for found in self.nodes.values())
+
     def counts(self) -> dict[str, int]:
         return {node: found.offences for node, found in self.nodes.items()}
 
@@ -94,7 +99,7 @@ class NoCrashes:
             self._started.add(fact.node)
 
     def judge(self, now_ns: int, *, final: bool) -> Judgement | None:  # noqa: ARG002 - the contract
-        if not final:
+        if not final and not self._consoles.offended:
             return None
         tally = Tally(self.severity)
         for node, found in self._consoles.nodes.items():
@@ -136,7 +141,7 @@ class NoHeapErrors:
             self._consoles.observe(fact)
 
     def judge(self, now_ns: int, *, final: bool) -> Judgement | None:  # noqa: ARG002 - the contract
-        if not final:
+        if not final and not self._consoles.offended:
             return None
         tally = Tally(self.severity)
         for node, found in self._consoles.nodes.items():
