@@ -25,7 +25,7 @@ COMMANDS = {
     "watch": "Watch a run in progress from another terminal.",
     "console": "Show what a node of a run says, and type to it while it lives.",
     "runs": "List, show and remove the directories of former runs.",
-    "report": "Make report.html of a run: the verdict and where it comes from, to look at in a browser.",
+    "report": "Make report.html of a run, to look at in a browser.",
     "plan": "Print exactly what `run` would launch; launch nothing.",
     "validate": "Check scenario files; print every error with its place.",
     "presets": "List the built-in scenarios.",
@@ -39,7 +39,7 @@ COMMANDS = {
     "fixtures": "Make fixtures in a virtual machine, and verify them.",
     "doctor": "Probe what works on this machine, with install hints.",
     "clean": "Remove what dead runs have left behind.",
-    "schema": "Print the JSON Schema of scenario files, of results, of suite files or of recipes of guest images.",
+    "schema": "Print the JSON Schema of scenario files, results, suite files or image recipes.",
     "completion": "Print the completion script of a shell.",
 }
 

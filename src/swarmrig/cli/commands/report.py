@@ -13,7 +13,7 @@ from swarmrig.cli.options import option
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @option("--open", "show", is_flag=True, help="Open it in a browser.")
 def command(run: Path, show: bool) -> None:
-    """Make report.html of a run: the verdict and where it comes from, to look at in a browser.
+    """Make report.html of a run, to look at in a browser.
 
     RUN is the directory of a run, finished or broken off. The page needs no server and no network. It has the verdict
     with its reasons, the network over time, a timeline of nodes, faults and checks, plots of rate, loss and latency,

@@ -10,7 +10,7 @@ _KINDS = ("scenario", "results", "suite", "image")
 @click.command("schema")
 @click.argument("which", type=click.Choice(_KINDS), default="scenario", metavar=f"[{'|'.join(_KINDS)}]")
 def command(which: str) -> None:
-    """Print the JSON Schema of scenario files, of results, of suite files or of recipes of guest images.
+    """Print the JSON Schema of scenario files, results, suite files or image recipes.
 
     The schema of scenario files covers the nodes, faults and checks that are installed, plugins included.
     """
