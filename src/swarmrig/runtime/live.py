@@ -34,7 +34,9 @@ TICK_S = 0.25
 BRAKING_STEP_NS = 100_000_000
 """So soon after a failure a run in virtual time stands still, if it is to."""
 SHARE = 4
-"""What there is to collect of thousands of nodes takes its time: so much longer is not asked again."""
+"""To be asked of thousands of nodes takes the network's time: for so much longer it is not asked again ..."""
+PAUSE_LIMIT_S = 1.0
+"""... but no longer than this: what has piled up keeps the rig from all else while it is judged."""
 FOREVER_NS = 1 << 61
 SPARE_S = 5.0
 """The network's process is given so much longer than a node of it, which it has to name first."""
@@ -87,6 +89,8 @@ class LiveRun:
     _end_reached: anyio.Event = field(default_factory=anyio.Event)
     _answered_s: float = field(default_factory=anyio.current_time)
     """When the network was last heard of."""
+    _asking_s: float = 0.0
+    """How long its last answer took."""
     _collecting: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def live(self) -> None:
@@ -115,9 +119,8 @@ class LiveRun:
             while True:
                 with anyio.move_on_after(pause_s):
                     await first_of(self.interrupt, self.fleet.ended, self._end_reached)
-                began_s = anyio.current_time()
                 await self.collect()
-                pause_s = max(TICK_S, SHARE * (anyio.current_time() - began_s))
+                pause_s = min(PAUSE_LIMIT_S, max(TICK_S, SHARE * self._asking_s))
                 snapshot = self.recorder.snapshot(self.duration_ns)
                 self.observer.progress(snapshot)
                 over = self._over(snapshot)
@@ -164,12 +167,14 @@ class LiveRun:
             await self._collect()
 
     async def _collect(self) -> None:
+        asked_s = anyio.current_time()
         try:
             self.statistics = await self.network.statistics()
         except HostError as error:
             self._miss_network(error)
             return
         self._answered_s = anyio.current_time()
+        self._asking_s = self._answered_s - asked_s
         self.hosted.take(self.statistics)
         self.pace.take(self.statistics)
         await anyio.lowlevel.checkpoint()
