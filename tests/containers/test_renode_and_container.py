@@ -28,4 +28,4 @@ def test_a_machine_and_a_container(engine: Any, tmp_path: Path, monkeypatch: pyt
     result = swarmrig.run(tmp_path / "renode-and-container/mixed.swarmrig.yml", output_dir=tmp_path / "runs")
     told = [f"{check.label}: {check.judgement.outcome.value} {check.judgement.message}" for check in result.checks]
     assert result.success, (told, result.problems)
-    assert engine.containers() == []
+    assert engine.containers(f"swarmrig.run={result.record.run_id}") == []

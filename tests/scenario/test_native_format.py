@@ -156,7 +156,7 @@ def test_keys_without_a_value_say_nothing(load: Any) -> None:
         ("seed: -1", "seed: expected at least 0, seen -1"),
         ("seed: '1'", "seed: expected a whole number, seen '1'"),
         ("seed: true", "seed: expected a whole number, seen true"),
-        ("time: fake", "time: expected one of auto, real, virtual, seen 'fake'"),
+        ("time: fake", "time: expected one of auto, real, virtual, paced, seen 'fake'"),
         ("aggregator_port: 0", "aggregator_port: expected at least 1, seen 0"),
         ("aggregator_port: 65536", "aggregator_port: expected at most 65535"),
         ("matrix: {seed: [1, 2]}", "t.yml:3:1: matrix: one file that makes many runs is not yet supported"),

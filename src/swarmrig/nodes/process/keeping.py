@@ -177,6 +177,7 @@ class Keeping:
         self._loop.remove_reader(self._control)
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(PeerGoneError())
+            self._answer.exception()  # who asks may have noticed already, and awaits it no more
         for future in self._runs.values():
             if not future.done():
                 future.set_result(None)
