@@ -17,9 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from swarmrig.proc import probe
 
+settings.register_profile("rig", deadline=None)  # how long an example takes, says most of the machine
+settings.load_profile("rig")
 GRACE_S = 0.5
 DESCRIPTORS = ("socket:", "pipe:", "anon_inode:", "/dev/net/tun", "/memfd:")
 

@@ -42,7 +42,7 @@ async def test_this_machine_pings_what_lives_in_virtual_time(tmp_path: Path) -> 
     plan = plan_network(Scenario("t", 10**9, 1, TimeMode.PACED, network, (node,)), [NodePlan(node, ())])
     before = {link.name for link in Path("/sys/class/net").iterdir()}
     async with (
-        open_spawner(RunScope(tmp_path, state_root=tmp_path / "state")) as spawner,
+        open_spawner(RunScope(tmp_path)) as spawner,
         open_paced_fabric(plan, directory=tmp_path / "net", spawner=spawner, start_ns=0) as fabric,
     ):
         os.close(fabric.take_port("a"))
