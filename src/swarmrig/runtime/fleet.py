@@ -52,8 +52,6 @@ class Fleet:
         self._may_exit = {str(check.spec.params.get("node")) for check in plan.checks if check.spec.name == "exit"}
         self._may_be_killed = _touched_by(plan, "ends_nodes")
         self._flash_changed = _touched_by(plan, "changes_flash")
-        self.holds_time = any(node.port is PortKind.PYTHON and node.command for node in plan.nodes)
-        """Some node lives in the network's process and has a program: time may not begin before that is there."""
         self._lives = {node.spec.id: 0 for node in plan.nodes}
         self._waited_for = set(self._lives)
         """Nodes that have neither started nor failed so far."""

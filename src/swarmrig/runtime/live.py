@@ -105,8 +105,8 @@ class LiveRun:
                 tasks.start_soon(self._follow, self.leader)
             if isinstance(self.clock, VirtualClock):
                 assert self.clock.network is not None
-                if self.fleet.holds_time:
-                    await first_of(self.fleet.started, self.fleet.ended)
+                # What happens to a node at an early time needs the node, and guests meet without the rig.
+                await first_of(self.fleet.started, self.fleet.ended, self.interrupt)
                 await self.clock.network.go(
                     self.duration_ns or FOREVER_NS,
                     waiters=len(self.schedule.faults) + 1 + (self.leader is not None) + (self.brake is not None),
