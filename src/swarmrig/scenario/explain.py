@@ -17,6 +17,15 @@ Model = TypeVar("Model", bound=BaseModel)
 _QUOTED = re.compile(r"'([^']*)'")
 
 
+_LENGTHS = {
+    "too_short": ("at least", "min_length", "item"),
+    "too_long": ("at most", "max_length", "item"),
+    "string_too_short": ("at least", "min_length", "character"),
+    "string_too_long": ("at most", "max_length", "character"),
+}
+"""Kind of error to bound, where its number stands, and what is counted."""
+
+
 def checked(
     model: type[Model],
     tree: Tree,
@@ -90,7 +99,10 @@ def _wording(detail: Any, value: Tree | None, label: str) -> tuple[str, str | No
         words = _QUOTED.findall(str(context.get("expected", ""))) or [str(context.get("expected", ""))]
         hint = suggest(str(plain(value)), words) if value is not None else None
         return f"{prefix}expected {_one_of(words)}{seen}", hint
-    if message.startswith("Input should be "):
+    if detail["type"] in _LENGTHS:
+        bound, key, thing = _LENGTHS[detail["type"]]
+        message = f"expected {bound} {context[key]} {thing}" + ("" if context[key] == 1 else "s")
+    elif message.startswith("Input should be "):
         message = "expected " + _plain_words(message.removeprefix("Input should be "))
     return f"{prefix}{message}{seen}", _quote_hint(detail["type"], value)
 
