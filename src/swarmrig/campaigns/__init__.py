@@ -1,0 +1,1 @@
+"""Campaigns: scenarios × matrix × seeds, run wherever there is room, judged together."""

@@ -1,0 +1,1 @@
+"""Search: which faults, when and in which order, break a check of a scenario; shrunk to the fewest."""
