@@ -44,12 +44,15 @@ class ScenarioError(SwarmrigError):
     """The scenario (or an option that changes it) is wrong; carries every problem found, in file order.
 
     `rest` is the scenario without the nodes that are wrong (model.scenario.Scenario), where so much could be read: for
-    whoever wants to say what else is wrong with it.
+    whoever wants to say what else is wrong with it. `warnings`: what is strange in the same file, but not wrong.
     """
 
-    def __init__(self, problems: Sequence[Problem], *, hint: str | None = None, rest: Any = None) -> None:
+    def __init__(
+        self, problems: Sequence[Problem], *, hint: str | None = None, rest: Any = None, warnings: Sequence[str] = ()
+    ) -> None:
         self.problems = tuple(problems)
         self.rest = rest
+        self.warnings = tuple(warnings)
         super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)
 
 

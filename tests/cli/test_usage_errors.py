@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from swarmrig.cli.bare_plan import check_wiring
 from swarmrig.cli.failures import describe_failure, report_failure
 from swarmrig.cli.main import main
 from swarmrig.errors import HostError, Problem, ScenarioError
+from swarmrig.model.scenario import FaultSpec, NetworkSpec, NodeSpec, Scenario, TimeMode, Topology
+from swarmrig.plugins import Registry
 
 
 @pytest.mark.parametrize(
@@ -106,5 +109,36 @@ def test_description_for_machines_names_type_hint_and_problems():
             "message": "a.yml:1:2: bad",
             "hint": "mend it",
             "problems": [Problem("bad", "a.yml", 1, 2)],
+            "warnings": [],
         }
     ]
+
+
+FOREIGN = """\
+swarm: {name: x, duration_s: 10, topology: TOPOLOGY, wibble: 3}
+nodes:
+  - {role: coordinator, node_id: 0, frobnicate: 1}
+  - {role: sensor, node_id: 1}
+assertions: [CHECK]
+"""
+
+
+@pytest.mark.parametrize("command", ["validate", "run", "plan", "graph"])
+@pytest.mark.parametrize(("topology", "check"), [("ringg", "all_nodes_boot"), ("star", "no_such")])
+def test_what_is_strange_in_a_file_is_told_with_what_is_wrong(swarmrig, tmp_path, command, topology, check):
+    (tmp_path / "b.yml").write_text(FOREIGN.replace("TOPOLOGY", topology).replace("CHECK", check))
+    result = swarmrig(command, "b.yml")
+    assert result.returncode == 3
+    for key in ("wibble", "frobnicate"):
+        assert f"unknown key '{key}' is ignored" in result.stderr
+    assert "error: 1 problem found" in result.stderr
+
+
+def test_also_when_only_the_wiring_is_wrong():
+    nodes = (NodeSpec("a", 0), NodeSpec("b", 1))
+    cut = FaultSpec("cut-1", "cut", 1, None, {"between": ["a", "c"]})
+    network = NetworkSpec(topology=Topology.MESH)
+    scenario = Scenario("x", 10, 0, TimeMode.REAL, network, nodes, (cut,), warnings=("strange",))
+    with pytest.raises(ScenarioError, match="cut") as caught:
+        check_wiring(scenario, Registry.load())
+    assert caught.value.warnings == ("strange",)

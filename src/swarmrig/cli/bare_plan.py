@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarmrig.api import NodePlan
+from swarmrig.errors import ScenarioError
 from swarmrig.model.network import NetworkPlan
 from swarmrig.model.scenario import Scenario
 from swarmrig.net.modes import wires_of
@@ -16,5 +17,9 @@ def bare_network(scenario: Scenario) -> NetworkPlan:
 
 
 def check_wiring(scenario: Scenario, registry: Registry) -> None:
-    """Lay out the network and see that it has what faults and checks name. ScenarioError has every problem."""
-    plan_wiring(scenario, bare_network(scenario), registry)
+    """Lay out the network and see that it has what faults and checks name. ScenarioError has every problem, and the
+    scenario's warnings."""
+    try:
+        plan_wiring(scenario, bare_network(scenario), registry)
+    except ScenarioError as error:
+        raise ScenarioError(error.problems, hint=error.hint, warnings=scenario.warnings) from error

@@ -44,6 +44,7 @@ def describe_failure(error: BaseException) -> list[dict[str, object]]:
             entry["hint"] = leaf.hint
         if isinstance(leaf, ScenarioError):
             entry["problems"] = list(leaf.problems)
+            entry["warnings"] = list(leaf.warnings)
         described.append(entry)
     return described
 
@@ -66,8 +67,9 @@ def _text(error: BaseException) -> str | None:
 
 def _scenario_text(error: ScenarioError) -> str:
     """One problem a line, as compilers print them, so that editors can jump to them."""
-    lines = [str(problem) for problem in error.problems]
-    lines.append(f"error: {counted(len(lines), 'problem')} found")
+    lines = [f"warning: {warning}" for warning in error.warnings]
+    lines += [str(problem) for problem in error.problems]
+    lines.append(f"error: {counted(len(error.problems), 'problem')} found")
     if error.hint:
         lines.append(f"  hint: {error.hint}")
     return "\n".join(lines)

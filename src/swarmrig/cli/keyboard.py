@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from swarmrig.runtime.brake import Brake
+from swarmrig.runtime.waiting import beside
 
 
 async def typed() -> AsyncIterator[bytes]:
@@ -33,7 +34,7 @@ async def typed() -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def released_by_enter(brake: Brake | None) -> AsyncIterator[None]:
-    """While this lasts, Enter on the terminal lets a frozen swarm go on. What is raised within comes out as it is."""
+    """While this lasts, Enter on the terminal lets a frozen swarm go on."""
     if brake is None or not sys.stdin.isatty():
         yield
         return
@@ -43,13 +44,6 @@ async def released_by_enter(brake: Brake | None) -> AsyncIterator[None]:
             if b"\n" in chunk:
                 brake.release()
 
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with beside() as tasks:
         tasks.start_soon(release)
-        try:
-            yield
-        except Exception as error:
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield

@@ -35,6 +35,7 @@ from swarmrig.proc import RunScope
 from swarmrig.runtime.brake import Brake
 from swarmrig.runtime.events import Event
 from swarmrig.runtime.observer import Observer, Programme, Snapshot
+from swarmrig.runtime.waiting import beside
 
 if TYPE_CHECKING:
     from swarmrig.runtime.live import LiveRun
@@ -253,19 +254,13 @@ class Audience:
 async def open_audience(
     programme: Programme, first: Observer, brake: Brake | None
 ) -> AsyncIterator[tuple[Audience, TaskGroup]]:
-    """An audience, and the tasks in which it listens; on leaving, all who are attached have been told everything. What
-    is raised within comes out as it is."""
+    """An audience, and the tasks in which it listens; on leaving, all who are attached have been told everything."""
     audience = Audience(programme, first, brake)
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with beside() as tasks:
         try:
             yield audience, tasks
-        except Exception as error:
-            failure = error
-        await audience.say_goodbye()
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        finally:
+            await audience.say_goodbye()
 
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import anyio
 from swarmrig.model.verdict import Judgement
 from swarmrig.runtime.events import Event
 from swarmrig.runtime.plan import RunPlan
+from swarmrig.runtime.waiting import beside
 
 PATIENCE_S = 1.0
 """What takes longer is told of."""
@@ -94,16 +95,9 @@ async def telling(observer: Observer, source: str, doing: str) -> AsyncIterator[
             waited_s, next_s = next_s, 2 * next_s
             observer.on_event(Event(0, source, "preparing", {"doing": doing, "waited_s": waited_s}))
 
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with beside() as tasks:
         tasks.start_soon(tell)
-        try:
-            yield
-        except Exception as error:  # comes out as it is, and not as one of a group
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield
 
 
 class Unobserved:

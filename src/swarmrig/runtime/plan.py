@@ -92,7 +92,8 @@ async def plan_loaded(load: Callable[[], Scenario], registry: Registry) -> RunPl
             raise
         rest = replace(error.rest, time=TimeMode.REAL)  # whatever it was to be: what is missing is missing
         _, obstacles = await _plan_nodes(rest, _backends(rest, registry))
-        raise ScenarioError([*error.problems, *obstacles.all_problems()], hint=error.hint) from None
+        problems = [*error.problems, *obstacles.all_problems()]
+        raise ScenarioError(problems, hint=error.hint, warnings=error.warnings) from None
     return await make_plan(scenario, registry)
 
 
@@ -109,7 +110,7 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
         faults, checks = plan_wiring(scenario, network, registry, nodes)
     except ScenarioError as error:
         obstacles.problems.extend(error.problems)
-    obstacles.raise_any()
+    obstacles.raise_any(scenario.warnings)
     return RunPlan(
         scenario=scenario,
         network=network,
@@ -152,10 +153,10 @@ class _Obstacles:
             *(Problem(error.message, hint=error.hint) for error in self.of_host.values()),
         ]
 
-    def raise_any(self) -> None:
+    def raise_any(self, warnings: Sequence[str]) -> None:
         """HostError when the file is not to blame for anything."""
         if self.of_nodes or self.problems:
-            raise ScenarioError(self.all_problems())
+            raise ScenarioError(self.all_problems(), warnings=warnings)
         if self.of_host:
             hint = next((error.hint for error in self.of_host.values() if error.hint), None)
             raise HostError("\n".join(self.of_host), hint=hint)

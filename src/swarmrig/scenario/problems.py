@@ -68,7 +68,8 @@ class Problems:
         return len(self._found)
 
     def raise_any(self, rest: Scenario | None = None) -> None:
-        """Raise ScenarioError with all problems in file order, if there are any. `rest`: what is right in the file."""
+        """Raise ScenarioError with all problems in file order and all warnings, if there are problems. `rest`: what is
+        right in the file."""
         if not self._found:
             return
         ordered = _ordered(self._found)
@@ -76,7 +77,7 @@ class Problems:
         more = len(ordered) - len(shown)
         if more:
             shown.append(Problem(f"and {more} more problems", ordered[0].file))
-        raise ScenarioError(shown, rest=rest)
+        raise ScenarioError(shown, rest=rest, warnings=self.warnings)
 
 
 def _ordered(problems: Iterable[Problem]) -> list[Problem]:
