@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from wired import MS, S, failures, node_of, wired
 
 import swarmrig
+from swarmrig.errors import ScenarioError
 from swarmrig.model.verdict import Outcome
 from swarmrig.net.pcapng import CaptureWriter, PcapngReader
 from swarmrig.net.pcapng_blocks import EnhancedPacket, Interface, Section, encode
@@ -178,6 +179,13 @@ def test_what_a_guest_captured_comes_with_its_timing_and_a_run_can_be_played_aga
     again = swarmrig.run(file, output_dir=tmp_path / "runs")
     assert again.verdict is Outcome.PASS
     assert gaps(next(again.directory.glob("net/*player*.pcapng")), "player") == gaps(REAL, "vb")
+
+
+def test_a_node_that_is_not_there_is_told_before_anything_runs(tmp_path: Path) -> None:
+    file = tmp_path / "played.swarmrig.yml"
+    file.write_text(SCENARIO.replace("FILE", str(REAL)).replace("0b\": cloud", "0b\": clowd"))
+    with pytest.raises(ScenarioError, match=r":10:3: .*rewrite.02:00:00:00:00:0b: no node is called 'clowd' .*'cloud'"):
+        swarmrig.run(file, output_dir=tmp_path / "runs")
 
 
 def gaps(file: Path, interface: str) -> list[int]:

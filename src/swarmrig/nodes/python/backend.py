@@ -85,13 +85,14 @@ class PythonBackend:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise NodeError(spec.id, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-        kind = _settings_of(_load(options.model))
+        model = _load(options.model)
+        kind = _settings_of(model)
         if kind is None:
             settings = options.settings
         else:
             _see_to_nodes(spec.id, nodes_named(kind, options.settings), scenario)
             settings = final_settings(kind, options.settings)
-            _examine(spec.id, _load(options.model), settings)
+            _examine(spec.id, model, settings, scenario)
         return NodePlan(
             spec=spec,
             command=(),
@@ -155,9 +156,11 @@ def _settings_of(found: Any) -> Any:
     return found.Settings if isinstance(found, type) and issubclass(found, Model) else None
 
 
-def _examine(node: str, model: type[Model], settings: Mapping[str, Any]) -> None:
+def _examine(node: str, model: type[Model], settings: Mapping[str, Any], scenario: Scenario) -> None:
     try:
-        model.examine(make_settings(model.Settings, settings))
+        made = make_settings(model.Settings, settings)
+        _see_to_nodes(node, model.nodes_in(made), scenario)
+        model.examine(made)
     except ValueError as error:
         raise NodeError(node, f"settings: {error}") from error
 

@@ -63,6 +63,12 @@ class Model(Host):
         """Look at settings in the rig's own process, before anything is launched: whether files are what they should
         be, say. ValueError says what is wrong with them; HostError what this machine lacks."""
 
+    @classmethod
+    def nodes_in(cls, settings: Any) -> Mapping[str, str]:  # noqa: ARG003 - for those that override it
+        """Nodes that settings name elsewhere than in a `NodeId`, by where; the plan of a run sees to it that they are
+        there."""
+        return {}
+
     # What a model overrides, beside `on_start`.
 
     def on_message(self, message: Message) -> None:

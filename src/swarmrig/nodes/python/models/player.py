@@ -62,6 +62,10 @@ class Player(Model):
         if not packets:
             raise ValueError(f"{settings.file} has no whole frame" + _of_these(settings))
 
+    @classmethod
+    def nodes_in(cls, settings: Settings) -> Mapping[str, str]:
+        return {f"rewrite.{old}": new for old, new in settings.rewrite.items() if _address(new) is None}
+
     def on_start(self) -> None:
         told = self.settings
         self.metrics |= {"frames": 0, "bytes": 0, "skipped": 0, "finished": 0}
