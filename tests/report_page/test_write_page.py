@@ -11,9 +11,11 @@ from swarmrig.cli import session
 from swarmrig.cli.main import root
 from swarmrig.errors import HostError, MissingExtraError
 from swarmrig.reports.page import render
-from swarmrig.reports.page.data import as_script, page_data, spans
+from swarmrig.reports.page.data import page_data, spans
 from swarmrig.reports.page.material import read_material
 from swarmrig.reports.page.words import short, target
+from swarmrig.reports.web import files
+from swarmrig.reports.web.files import as_script
 from swarmrig.runtime.events import Event
 
 
@@ -126,7 +128,7 @@ def test_what_is_in_the_way_is_told(made):
 
 def test_without_the_libraries_the_extra_is_named(made, monkeypatch):
     made.results()
-    monkeypatch.setattr(render, "find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="swarmrig\\[report\\]"):
         render.write_page(made.path)
 
@@ -155,6 +157,6 @@ def test_a_run_makes_its_page_when_asked_to(finished):
 
 def test_a_page_that_cannot_be_made_changes_no_verdict(capsys, made, monkeypatch):
     made.results()
-    monkeypatch.setattr(render, "find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
     assert session._page(made.path) is None
     assert "warning: a report needs the extra 'report'" in capsys.readouterr().err

@@ -94,7 +94,7 @@ async def _run(choice: Choice, manner: Manner) -> FinishedRun:
 
 
 def _require_page() -> None:
-    from swarmrig.reports.page.render import require
+    from swarmrig.reports.web.files import require
 
     require()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -13,7 +12,6 @@ from swarmrig.reports.page.material import Material
 from swarmrig.reports.page.references import capture_frames, console_lines
 from swarmrig.reports.page.traffic import LinkTraffic, Traffic, read_traffic
 from swarmrig.reports.page.transits import summarised
-from swarmrig.reports.plain import plain
 from swarmrig.reports.sentences import sentence
 from swarmrig.runtime.events import Event
 from swarmrig.wire.decode import decode
@@ -47,11 +45,6 @@ def page_data(material: Material) -> dict[str, Any]:
         "events": list(_events(material)),
         "evidence": {link: sorted(numbers) for link, numbers in frames.items()},
     }
-
-
-def as_script(data: Mapping[str, Any]) -> str:
-    """The data as a script that sets one variable: a page that is a file may load scripts, but nothing else."""
-    return f"window.RUN = {json.dumps(plain(data), separators=(',', ':'), allow_nan=False)};\n"
 
 
 def _node(material: Material, console: Console, traffic: Traffic | None, evidence: Collection[int]) -> dict[str, Any]:

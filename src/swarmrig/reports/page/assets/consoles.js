@@ -3,21 +3,6 @@
 
 const PAGE_OF_LINES = 500;
 
-function seconds(ns) {
-  return ns === null || ns === undefined ? "" : (ns / 1e9).toFixed(3) + " s";
-}
-
-function element(name, classes, text) {
-  const made = document.createElement(name);
-  if (classes) made.className = classes;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function counted(number, thing) {
-  return `${number} ${thing}${number === 1 ? "" : "s"}`;
-}
-
 // A function that tells where text matches: `/…/` is a regular expression, anything else is looked for as it is.
 function matcher(wanted) {
   const pattern = /^\/(.+)\/$/.exec(wanted);

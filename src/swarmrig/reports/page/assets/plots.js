@@ -1,20 +1,7 @@
 "use strict";
-// Plots, all over the same time. Plotly reads a little HTML in texts, so what comes from the run is escaped.
+// Plots, all over the same time.
 
-const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#a6761d", "#66a61e", "#e7298a"];
 const MOST_TRACES = 40;
-
-function safe(text) {
-  return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-}
-
-function shortened(text, most) {
-  return text.length <= most ? text : text.slice(0, most - 1) + "…";
-}
-
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-}
 
 class Plots {
   constructor(run, jump) {
@@ -43,18 +30,13 @@ class Plots {
   }
 
   layout(height, more) {
-    const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line"), automargin: true };
-    return {
-      height, margin: { l: this.narrow ? 8 : 60, r: 12, t: 8, b: 36 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: colour("text"), size: this.narrow ? 10 : 12 }, hoverlabel: { bgcolor: colour("panel"), font: { color: colour("text") }, align: "left" },
-      hovermode: "closest", dragmode: this.narrow ? false : "zoom", legend: { orientation: "h", y: -0.25 }, uirevision: "same",
-      xaxis: { ...axis, range: [...this.range], ticksuffix: " s" }, yaxis: { ...axis, fixedrange: true }, ...more,
-    };
+    const layout = plotLayout(height, this.narrow, more);
+    Object.assign(layout.xaxis, { range: [...this.range], ticksuffix: " s" });
+    return layout;
   }
 
   plot(box, traces, layout) {
-    const config = { responsive: true, displaylogo: false, displayModeBar: false, scrollZoom: false };
-    Plotly.react(box, traces, layout, config);
+    Plotly.react(box, traces, layout, PLOT_CONFIG);
     if (box.dataset.watched) return;
     box.dataset.watched = "yes";
     box.on("plotly_relayout", (change) => this.follow(change));

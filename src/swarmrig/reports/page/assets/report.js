@@ -4,7 +4,6 @@
 (function () {
   const run = window.RUN;
   if (!run) return;
-  document.documentElement.classList.add("scripted");
   const consoles = new Consoles(run), frames = new Frames(run);
   const slider = document.getElementById("moment");
   let plots = null;
@@ -70,15 +69,6 @@
     setMoment(first.length ? first[0] + run.step : run.end / 2);
   }
 
-  for (const button of document.querySelectorAll(".copy")) {
-    button.addEventListener("click", () => {
-      const text = button.parentElement.querySelector("code");
-      getSelection().selectAllChildren(text);
-      if (navigator.clipboard) navigator.clipboard.writeText(text.textContent).then(() => { button.textContent = "Copied"; }, () => { button.textContent = "Selected"; });
-      else button.textContent = "Selected";
-    });
-  }
-
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
       event.preventDefault();
@@ -88,10 +78,7 @@
   });
 
   if (window.Plotly) plots = new Plots(run, jump);
-  else { // the list of events says what the timeline would
-    document.documentElement.classList.add("plotless");
-    document.getElementById("events").open = true;
-  }
+  else document.getElementById("events").open = true; // says what the timeline would
 
   function followHash() {
     const [kind, name, number] = location.hash.slice(1).split("/");
