@@ -183,7 +183,7 @@ def test_what_a_guest_captured_comes_with_its_timing_and_a_run_can_be_played_aga
 
 def test_a_node_that_is_not_there_is_told_before_anything_runs(tmp_path: Path) -> None:
     file = tmp_path / "played.swarmrig.yml"
-    file.write_text(SCENARIO.replace("FILE", str(REAL)).replace("0b\": cloud", "0b\": clowd"))
+    file.write_text(SCENARIO.replace("FILE", str(REAL)).replace('0b": cloud', '0b": clowd'))
     with pytest.raises(ScenarioError, match=r":10:3: .*rewrite.02:00:00:00:00:0b: no node is called 'clowd' .*'cloud'"):
         swarmrig.run(file, output_dir=tmp_path / "runs")
 
