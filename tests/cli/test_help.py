@@ -41,11 +41,18 @@ def test_version(swarmrig_process):
     assert (result.returncode, result.stdout) == (0, f"swarmrig {__version__}\n")
 
 
+def below(command):
+    """A command, or those of a group."""
+    if not isinstance(command, click.Group):
+        return [command]
+    context = click.Context(command)
+    return [command.get_command(context, name) for name in command.list_commands(context)]
+
+
 def test_every_option_has_an_environment_variable_of_its_name():
     for name in COMMANDS:
         command = root.get_command(click.Context(root), name)
-        commands = list(command.commands.values()) if isinstance(command, click.Group) else [command]
-        for each in commands:
+        for each in below(command):
             for parameter in each.params:
                 if isinstance(parameter, click.Option):
                     expected = "SWARMRIG_" + parameter.opts[-1].lstrip("-").replace("-", "_").upper()

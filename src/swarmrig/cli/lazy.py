@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -12,7 +13,10 @@ from click.shell_completion import CompletionItem
 
 
 class LazyGroup(click.Group):
-    """Commands as a table: name -> one line of help. The module is `<package>.<name>`, the object `command`."""
+    """Commands as a table: name -> one line of help. The module is `<package>.<name>`, the object `command`.
+
+    A name that is a word of Python (`import`) has its module at `<name>_`.
+    """
 
     def __init__(self, *, package: str, table: Mapping[str, str], **settings: Any) -> None:
         super().__init__(**settings)
@@ -25,7 +29,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self._table:
             return None
-        command = import_module(f"{self._package}.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = import_module(f"{self._package}.{module}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -1,0 +1,1 @@
+"""The commands of `swarmrig campaign`, a module each; imported when called."""
