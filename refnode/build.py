@@ -14,7 +14,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "src" / "swarmrig" / "nodes" / "qemu" / "firmware"
-BUGS = ("mute", "wrong-slot", "panic-at-10s", "leak-until-oom", "corrupt-frame", "slow-boot", "deaf-coordinator")
+BUGS = (
+    "mute", "wrong-slot", "panic-at-10s", "leak-until-oom", "corrupt-frame", "slow-boot", "deaf-coordinator",
+    "outage-report",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -24,5 +24,8 @@
 #ifndef BUG_DEAF_COORDINATOR /* the hub beacons but ignores what nodes send it */
 #define BUG_DEAF_COORDINATOR 0
 #endif
+#ifndef BUG_OUTAGE_REPORT /* notes in flash that it lost the hub; the start after that reports it, and panics */
+#define BUG_OUTAGE_REPORT 0
+#endif
 
 #endif

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "hal.h"
 #include "log.h"
+#include "outage.h"
 #include "timer.h"
 #include "wire.h"
 
@@ -67,6 +68,9 @@ static void lose_patience(void) {
   }
   if (status.state != TDM_FREE_RUNNING) {
     LOG_WARN(TAG, "no beacon for 2 s, running free");
+    if (BUG_OUTAGE_REPORT) {
+      outage_note(status.delay_us);
+    }
   }
   forget_hub();
   enter(TDM_FREE_RUNNING);
@@ -128,6 +132,9 @@ static void receive_response(const struct datagram *datagram) {
   if (status.exchanges == ENOUGH_EXCHANGES) {
     LOG_INFO(TAG, "synchronised with hub %u, round trip %u us", hub_node, (unsigned)status.delay_us);
     enter(TDM_SYNCHRONISED);
+    if (BUG_OUTAGE_REPORT) {
+      outage_report();
+    }
   }
 }
 

@@ -16,6 +16,7 @@ VARIANTS = (
     "corrupt-frame",
     "slow-boot",
     "deaf-coordinator",
+    "outage-report",
 )
 """Planted bugs: what each does stands in refnode/src/bugs.h."""
 
