@@ -201,3 +201,29 @@ def test_real_clients_talk_to_the_broker_and_sensors_to_a_real_broker(tmp_path: 
     (tmp_path / "mosquitto.conf").write_text("listener 1883\nallow_anonymous true\n")
     result = run(tmp_path, REAL.replace("MOSQUITTO", mosquitto))
     assert result.success, (result.checks, list((tmp_path / "runs").rglob("console.log")))
+
+
+SLOW_AND_QUICK = """
+from swarmrig.nodes.python import Model
+
+class Slow(Model):
+    def on_start(self):
+        self.log("alive")
+        self.call_at(2_000_000_000, lambda: self.log("at last"))
+"""
+
+
+def test_a_run_goes_on_until_every_check_is_decided_also_those_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_AND_QUICK)
+    text = """
+swarmrig: 1
+duration: 60s
+time: real
+nodes: {a: {kind: python, model: "slow.py:Slow"}}
+checks:
+  - console: {node: a, matches: "at last"}
+  - console: {node: a, matches: "alive"}
+"""
+    result = run(tmp_path, text)
+    assert result.success, result.checks
+    assert [check.label for check in result.checks] == ["console", "console (2)"]

@@ -88,3 +88,12 @@ def test_watchers_see_every_fact():
     judged.watch(seen.append)
     judged.observe(LINE)
     assert seen == [LINE]
+
+
+def test_checks_of_one_name_are_told_apart():
+    specs = [CheckSpec("c", label, {}) for label in ("c", "d", "c", "c")]
+    scenario = Scenario("s", 10**9, 0, TimeMode.REAL, NetworkSpec(), (NodeSpec("a", 0),))
+    planned = tuple(PlannedCheck(spec, Base) for spec in specs)
+    judged = Judge(RunPlan(scenario, NetworkPlan(0, (), ()), (), {}, planned, (), "scheduled", (), ()))
+    assert judged.labels == ("c", "d", "c (2)", "c (3)")
+    assert tuple(result.label for result in judged.results(9)) == judged.labels

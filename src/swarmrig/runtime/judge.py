@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ class Judge:
     def __init__(self, plan: RunPlan) -> None:
         context = CheckContext(plan.scenario, plan.network)
         self._specs = [planned.spec for planned in plan.checks]
+        self.labels = _told_apart([spec.label for spec in self._specs])
+        """How the checks are called, each by another name."""
         self._checks: list[Any] = [planned.factory(context, **planned.spec.params) for planned in plan.checks]
         self._broken: dict[int, Judgement] = {}
         self._watchers: list[Callable[[Fact], None]] = []
@@ -46,18 +49,14 @@ class Judge:
     def results(self, now_ns: int) -> tuple[CheckResult, ...]:
         """The final judgements."""
         results = []
-        for spec, judgement in zip(self._specs, self.judge(now_ns, final=True), strict=True):
+        for spec, label, judgement in zip(self._specs, self.labels, self.judge(now_ns, final=True), strict=True):
             if judgement is None:
                 judgement = Judgement(Outcome.FATAL, "the check gave no final judgement", severity=Outcome.FATAL)
             elif judgement.outcome is Outcome.PASS and not judgement.evidence:
                 message = f"it says {judgement.message!r}, but points to no evidence"
                 judgement = Judgement(Outcome.INCONCLUSIVE, message, severity=judgement.severity)
-            results.append(CheckResult(spec.name, spec.label, judgement))
+            results.append(CheckResult(spec.name, label, judgement))
         return tuple(results)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(spec.label for spec in self._specs)
 
     def _guarded(self, index: int, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
         try:
@@ -66,3 +65,13 @@ class Judge:
             message = f"the check itself failed: {type(error).__name__}: {error}"
             self._broken[index] = Judgement(Outcome.FATAL, message, severity=Outcome.FATAL)
             return None
+
+
+def _told_apart(labels: Sequence[str]) -> tuple[str, ...]:
+    """The first of several equal ones stays as it is, the others are counted: `console`, `console (2)`."""
+    seen: Counter[str] = Counter()
+    found = []
+    for label in labels:
+        seen[label] += 1
+        found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return tuple(found)
