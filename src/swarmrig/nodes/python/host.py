@@ -18,18 +18,18 @@ Not built, because no node here needs it: fragments, IPv6, IP options, ICMP erro
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from swarmrig.api.steppable import Place, StepResult, Timer
 from swarmrig.net.directory import NOBODY, Directory
-from swarmrig.net.link import MIN_FRAME, Agenda
+from swarmrig.net.link import MIN_FRAME
+from swarmrig.nodes.python.alone import Alone
 from swarmrig.nodes.python.flow import Flow
 from swarmrig.nodes.python.neighbours import Neighbours
-from swarmrig.nodes.python.tcp import Connection, TcpStack
+from swarmrig.nodes.python.tcp import Connection
+from swarmrig.nodes.python.tcp_stack import EPHEMERAL_PORT, TcpStack
 from swarmrig.wire import arp
 from swarmrig.wire.ethernet import BROADCAST, Ethernet, EtherType, mac_to_bytes
 from swarmrig.wire.icmp import ECHO_REQUEST, Icmp
@@ -48,7 +48,6 @@ from swarmrig.wire.malformed import MalformedError
 from swarmrig.wire.udp import DatagramFrame, Udp, plain_datagram
 
 MAX_DATAGRAM_BYTES = MTU_BYTES - 28
-EPHEMERAL_PORT = 49152
 
 
 class Datagram(NamedTuple):
@@ -123,7 +122,7 @@ class Host:
         directory: Directory = config.get("directory", NOBODY)
         self.__neighbours = Neighbours(self, directory.mac_of)
         self.__flows: dict[tuple[int, str, int], Flow] = {}
-        self.__alone: _Alone = _Alone()
+        self.__alone: Alone = Alone()
         self.__place: Place = self.__alone
         self.__transmit: Callable[[int, bytes], object] = self.__place.send
         self.call_at(0, self.on_start)
@@ -379,47 +378,3 @@ class Host:
 _new = tuple.__new__
 MAX_FLOWS = 4096
 """Ways that a host remembers."""
-
-
-class _Alone:
-    """The place of a host that lives nowhere: what it does is kept for whoever advances it."""
-
-    def __init__(self) -> None:
-        self.inputs: deque[tuple[int, bytes]] = deque()
-        self.result = StepResult([], [])
-        self.agenda = Agenda()
-
-    def send(self, t_ns: int, frame: bytes) -> None:
-        self.result.frames.append((t_ns, frame))
-
-    def say(self, t_ns: int, line: str) -> None:
-        self.result.console.append((t_ns, line))
-
-    def push(self, timer: Timer) -> None:
-        self.agenda.push(timer, _nobody)
-
-    def cancel(self, timer: Timer) -> None:
-        self.agenda.cancel(timer)
-
-    def next_ns(self) -> int | None:
-        """When something is due."""
-        heap = self.agenda.heap
-        while heap and heap[0][3].callback is None:
-            heapq.heappop(heap)
-        times = [each[0][0] for each in (heap, self.inputs) if each]
-        return min(times, default=None)
-
-    def take_due(self, t_ns: int) -> Timer | None:
-        """The next timer that is due then; None when there is none."""
-        heap = self.agenda.heap
-        return heapq.heappop(heap)[3] if heap and heap[0][0] <= t_ns else None
-
-    def take_timers(self) -> list[Timer]:
-        """All that are pending, in order."""
-        timers = [entry[3] for entry in sorted(self.agenda.heap, key=lambda entry: entry[:2])]
-        self.agenda = Agenda()
-        return [timer for timer in timers if timer.callback is not None]
-
-
-def _nobody(t_ns: int, timer: object) -> None:
-    """Who advances a host makes its calls."""

@@ -10,17 +10,17 @@ Positions in the streams are counted from 0, the SYN, and do not wrap; only segm
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from swarmrig.api.steppable import Timer
-from swarmrig.wire.ipv4 import MTU_BYTES, Ipv4, Protocol
+from swarmrig.nodes.python.round_trip import RoundTrip
+from swarmrig.wire.ipv4 import MTU_BYTES, Protocol
 from swarmrig.wire.tcp import ACK, FIN, PSH, RST, SYN, Tcp
 
 if TYPE_CHECKING:
-    from swarmrig.nodes.python.host import Host
+    from swarmrig.nodes.python.tcp_stack import TcpStack
 
 MSS = MTU_BYTES - 40
 DEFAULT_MSS = 536
@@ -28,16 +28,15 @@ DEFAULT_MSS = 536
 WINDOW = 65_535
 FIRST_FLIGHT = 10
 """Segments that may be under way before the first acknowledgement (RFC 6928)."""
-MIN_RTO_NS, FIRST_RTO_NS, MAX_RTO_NS = 200_000_000, 1_000_000_000, 60_000_000_000
 OPENING_TRIES, TRIES = 8, 15
 """How often a segment is sent again before the connection is given up: while it opens, and then (15 is what Linux does
 by default, see tcp_retries2 in its ip-sysctl)."""
 TIME_WAIT_NS = 2_000_000_000
 """Packets of a rig's network do not live for minutes."""
-EPHEMERAL_PORT = 49152
 _AHEAD = 64
 """Segments kept that came before those that belong before them."""
-_SEQUENCE = 1 << 32
+SEQUENCES = 1 << 32
+"""Sequence numbers wrap there."""
 
 
 class State(Enum):
@@ -85,10 +84,7 @@ class Connection:
         self._ahead: dict[int, tuple[bytes, bool]] = {}
         self._must_ack = False
         self._told = False
-        self._rto_ns = FIRST_RTO_NS
-        self._mean_ns = self._deviation_ns = 0
-        self._timed: tuple[int, int] | None = None
-        """(position, time): what the round trip is measured by."""
+        self._round_trip = RoundTrip()
         self._tries = 0
         self._due_ns: int | None = None
         self._timer: Timer | None = None
@@ -206,7 +202,7 @@ class Connection:
             del self._out[: news - opening]
         self._next = max(self._next, self._una)
         self._equal_acks = self._tries = 0
-        self._measure()
+        self._round_trip.acknowledged(self._una, self._host.now_ns)
         growth = self._mss if self._flight < self._threshold else self._mss * self._mss // self._flight
         self._flight += max(growth, 1)
         if self._most > self._una:
@@ -255,16 +251,17 @@ class Connection:
         if ended and self._peer_ended and self.state is State.ENDING:
             self.state = State.TIME_WAIT
             self._rest()
-            self._host.call_after(TIME_WAIT_NS, self._forget)
+            self._host.call_after(TIME_WAIT_NS, self.forget)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Be gone, without a word to anybody."""
         self.state = State.CLOSED
         self._stack.remove(self)
 
     def _over(self, reason: str) -> None:
         self._rest()
         self._out.clear()
-        self._forget()
+        self.forget()
         self._tell(reason)
 
     def _tell(self, reason: str | None) -> None:
@@ -294,8 +291,7 @@ class Connection:
         self._next += length
         if self._next > self._most:
             self._most = self._next
-            if self._timed is None:
-                self._timed = self._next, self._host.now_ns
+            self._round_trip.sent(self._next, self._host.now_ns)
         else:
             self.retransmissions += 1
         self._transmit(flags, at, data)
@@ -310,28 +306,15 @@ class Connection:
         self._host.send_packet(self.peer[0], Protocol.TCP, segment.pack(self._host.ip, self.peer[0]))
 
     def _number(self, at: int) -> int:
-        return (self._first + at) % _SEQUENCE
+        return (self._first + at) % SEQUENCES
 
     def _peer_number(self) -> int:
-        return (self._peer_first + self._received) % _SEQUENCE
+        return (self._peer_first + self._received) % SEQUENCES
 
     # Time.
 
-    def _measure(self) -> None:
-        """RFC 6298: a round trip of something that was sent once."""
-        if self._timed is None or self._una < self._timed[0]:
-            return
-        took_ns = self._host.now_ns - self._timed[1]
-        self._timed = None
-        if self._mean_ns:
-            self._deviation_ns += (abs(took_ns - self._mean_ns) - self._deviation_ns) // 4
-            self._mean_ns += (took_ns - self._mean_ns) // 8
-        else:
-            self._mean_ns, self._deviation_ns = took_ns, took_ns // 2
-        self._rto_ns = min(max(self._mean_ns + 4 * self._deviation_ns, MIN_RTO_NS), MAX_RTO_NS)
-
     def _arm(self) -> None:
-        self._due_ns = self._host.now_ns + self._rto_ns
+        self._due_ns = self._host.now_ns + self._round_trip.rto_ns
         if self._timer is None:
             self._timer = self._host.call_at(self._due_ns, self._on_timer)
 
@@ -351,8 +334,7 @@ class Connection:
         if self._tries > (OPENING_TRIES if opening else TRIES):
             self._over("no answer")
             return
-        self._rto_ns = min(2 * self._rto_ns, MAX_RTO_NS)
-        self._timed = None
+        self._round_trip.timed_out()
         if opening:
             self.retransmissions += 1
             self.begin()
@@ -383,7 +365,7 @@ class Connection:
     def _repeat_one(self) -> None:
         """Three equal acknowledgements: what follows them is lost (RFC 5681, fast retransmit)."""
         self._threshold = self._flight = max((self._most - self._una) // 2, 2 * self._mss)
-        self._timed = None
+        self._round_trip.disturbed()
         self.retransmissions += 1
         if self._out:
             self._transmit(PSH | ACK, self._una, bytes(self._out[: self._mss]))
@@ -391,74 +373,9 @@ class Connection:
             self._transmit(FIN | ACK, self._end)
 
 
-class TcpStack:
-    """The connections of a host."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self._listeners: dict[int, Callable[[Connection], None]] = {}
-        self._connections: dict[tuple[int, str, int], Connection] = {}
-        self._made = 0
-
-    def listen(self, port: int, on_connection: Callable[[Connection], None]) -> None:
-        """See Host.listen_tcp."""
-        if not 0 < port < 65536 or port in self._listeners:
-            raise ValueError(f"{self.host.name}: TCP port {port} is taken or out of range")
-        self._listeners[port] = on_connection
-
-    def connect(self, dst: str, dport: int) -> Connection:
-        """See Host.connect_tcp."""
-        taken = {port for port, ip, peer in self._connections if (ip, peer) == (dst, dport)}
-        span = 65536 - EPHEMERAL_PORT
-        ports = (EPHEMERAL_PORT + (self._made + each) % span for each in range(span))
-        port = next(each for each in ports if each not in taken and each not in self._listeners)
-        connection = self._make(port, (dst, dport), State.SYN_SENT)
-        self.host.call_at(self.host.now_ns, connection.begin)
-        return connection
-
-    def take(self, packet: Ipv4) -> None:
-        """A packet with a segment has arrived. MalformedError when that cannot be read."""
-        segment = Tcp.parse(packet.payload, packet.src, packet.dst)
-        key = segment.dport, packet.src, segment.sport
-        connection = self._connections.get(key)
-        if connection is not None and connection.state is State.TIME_WAIT and segment.flags & (SYN | ACK) == SYN:
-            connection._forget()
-            connection = None
-        if connection is not None:
-            connection.take(segment)
-        elif segment.flags & (SYN | ACK | RST) == SYN and segment.dport in self._listeners:
-            self._make(segment.dport, (packet.src, segment.sport), State.SYN_RECEIVED).accept(segment)
-        elif not segment.flags & RST:
-            self._refuse(packet.src, segment)
-
-    def accepted(self, connection: Connection) -> None:
-        """Tell who listens."""
-        self._listeners[connection.port](connection)
-
-    def remove(self, connection: Connection) -> None:
-        key = (connection.port, *connection.peer)
-        if self._connections.get(key) is connection:
-            del self._connections[key]
-
-    def _make(self, port: int, peer: tuple[str, int], state: State) -> Connection:
-        self._made += 1
-        first = zlib.crc32(f"{self.host.name} {port} {peer} {self._made}".encode())
-        connection = self._connections[(port, *peer)] = Connection(self, port, peer, state, first)
-        return connection
-
-    def _refuse(self, src: str, segment: Tcp) -> None:
-        self.host.counters.closed_port += 1
-        if segment.flags & ACK:
-            answer = Tcp(segment.dport, segment.sport, segment.ack, 0, RST, 0)
-        else:
-            ack = (segment.seq + segment.length) % _SEQUENCE
-            answer = Tcp(segment.dport, segment.sport, 0, ack, RST | ACK, 0)
-        self.host.send_packet(src, Protocol.TCP, answer.pack(self.host.ip, src))
-
-
 def _difference(one: int, other: int) -> int:
     """How far a sequence number is ahead of another (negative: behind)."""
-    return (one - other + (_SEQUENCE >> 1)) % _SEQUENCE - (_SEQUENCE >> 1)
+    return (one - other + (SEQUENCES >> 1)) % SEQUENCES - (SEQUENCES >> 1)
 
 
 def _nothing() -> None:
