@@ -70,6 +70,8 @@ class Execution:
     """The end of its standard error."""
     lost: str | None = None
     """Time-out, worker gone, no space: why there is no result though it was begun."""
+    no_space: bool = False
+    """A disk is full: the campaign stops, since the next run would meet the same."""
     wall_s: float = 0.0
     cpu_s: float | None = None
     worker: str = "local"
@@ -124,3 +126,8 @@ class TaskResult:
     worker: str = "local"
     directory: str | None = None
     """The run directory, relative to the campaign's."""
+
+    @property
+    def ending(self) -> Ending:
+        """How its last attempt ended."""
+        return self.attempts[-1].ending if self.attempts else Ending.INTERRUPTED

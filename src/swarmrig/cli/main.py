@@ -32,7 +32,7 @@ COMMANDS = {
     "show": "Print a scenario as it is understood, all defaults filled in.",
     "graph": "Draw the network of a scenario as text, Mermaid or SVG.",
     "suite": "Run fault suites, judge them against thresholds, compare their numbers.",
-    "campaign": "Run many: scenarios × matrix × seeds, with retries, shards, and one verdict over all.",
+    "campaign": "Run scenarios × matrix × seeds, and judge them together.",
     "faults": "List and explain kinds of faults, or print the schedule of a run.",
     "checks": "List and explain checks.",
     "nvs": "Build, inspect and enumerate NVS partitions; boot nodes with each of them.",

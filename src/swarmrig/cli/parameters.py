@@ -32,7 +32,7 @@ def parameters_of(model: type[BaseModel]) -> Iterator[Parameter]:
     known = {name: value for name, value in defaults.items() if value is not PydanticUndefined}
     shown = model.model_construct(**known).model_dump(mode="json", warnings=False)
     for name, field in model.model_fields.items():
-        described = field.description or _attribute_docs(model).get(name, "")
+        described = " ".join((field.description or _attribute_docs(model).get(name, "")).split())
         yield Parameter(name, field.is_required(), shown.get(name), described)
 
 

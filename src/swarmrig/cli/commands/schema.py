@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import click
 
-_KINDS = ("scenario", "results", "suite", "image")
+from swarmrig.cli.formats import FORMATS
+from swarmrig.cli.options import option
 
 
 @click.command("schema")
-@click.argument("which", type=click.Choice(_KINDS), default="scenario", metavar=f"[{'|'.join(_KINDS)}]")
-def command(which: str) -> None:
+@click.argument("which", type=click.Choice(tuple(FORMATS)), default="scenario", metavar=f"[{'|'.join(FORMATS)}]")
+@option("--markdown", is_flag=True, help="Print the reference page of its keys instead.")
+def command(which: str, markdown: bool) -> None:
     """Print the JSON Schema of scenario files, results, suite files or image recipes.
 
-    The schema of scenario files covers the nodes, faults and checks that are installed, plugins included.
+    What is said of scenario files covers the nodes, faults and checks that are installed, plugins included.
     """
-    from swarmrig.cli.output import say_json
+    from swarmrig.cli.formats import format_schema
+    from swarmrig.cli.output import say, say_json
+    from swarmrig.plugins import Registry
 
-    if which == "results":
-        from swarmrig.reports.results import schema as results_schema
+    registry = Registry.load()
+    if markdown:
+        from swarmrig.cli.reference_pages import format_reference
 
-        say_json(results_schema())
-    elif which == "suite":
-        from swarmrig.suites.native import suite_schema
-
-        say_json(suite_schema())
-    elif which == "image":
-        from swarmrig.fixtures.recipe import recipe_schema
-
-        say_json(recipe_schema())
+        say(format_reference(which, registry).rstrip("\n"))
     else:
-        from swarmrig.plugins import Registry
-        from swarmrig.scenario.schema import scenario_schema
-
-        say_json(scenario_schema(Registry.load()))
+        say_json(format_schema(which, registry))
