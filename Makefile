@@ -23,8 +23,9 @@ fixtures: ## have the guest of examples/trace-topology make its fixtures, in bui
 	@tools/install test
 	@.venv/bin/swarmrig fixtures generate examples/trace-topology/trace-topology.image.yml -o build/fixtures $(ARGS)
 
-docs: ## make the site of the documentation, in build/site
+docs: ## make the pages of the reference anew, then the site of the documentation, in build/site
 	@tools/install test
+	@$(PYTHON) -m swarmrig.cli.reference_pages docs/reference
 	@$(PYTHON) -m sphinx -q -W --keep-going -b html docs build/site
 	@echo "build/site/index.html"
 

@@ -17,6 +17,7 @@ from swarmrig.scenario.expectations import NUMBERED_PATTERN
 from swarmrig.scenario.native import MAX_NODES, NodeEntry, ScenarioFile
 from swarmrig.scenario.plugin_params import bare_field
 from swarmrig.scenario.quantities import NODE_ID_PATTERN, DurationNs
+from swarmrig.scenario.quantity_schema import with_written_defaults
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Json = dict[str, Any]
@@ -30,7 +31,7 @@ def scenario_schema(registry: Registry) -> Json:
     _extend_nodes(schema, defs, registry)
     _extend_faults(defs, registry)
     schema["properties"]["checks"]["items"] = _check_items(defs, registry)
-    return {"$schema": DIALECT, **schema, "title": "swarmrig scenario"}
+    return with_written_defaults({"$schema": DIALECT, **schema, "title": "swarmrig scenario"})
 
 
 def _plugin(model: type[BaseModel], prefix: str, defs: Json) -> Json:

@@ -11,6 +11,8 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from swarmrig.scenario.native import LinkOptions, Section
 from swarmrig.scenario.quantities import Command, DurationNs, FilePath, Integer, Name, Port, Seed, Switch, Text
+from swarmrig.scenario.quantity_schema import with_written_defaults
+from swarmrig.scenario.schema import DIALECT
 from swarmrig.suites.values import is_number
 
 FORMAT_VERSION = 1
@@ -158,4 +160,5 @@ class SuiteFile(Section):
 
 def suite_schema() -> dict[str, Any]:
     """The JSON Schema of suite files."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SuiteFile.model_json_schema(by_alias=True)}
+    schema = with_written_defaults(SuiteFile.model_json_schema(by_alias=True))
+    return {"$schema": DIALECT, **schema, "title": "swarmrig suite"}

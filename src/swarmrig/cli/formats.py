@@ -1,0 +1,23 @@
+"""The file formats: where the JSON Schema of each is made."""
+
+from __future__ import annotations
+
+import pkgutil
+from typing import Any
+
+from swarmrig.plugins import Registry
+
+FORMATS = {
+    "scenario": "swarmrig.scenario.schema:scenario_schema",
+    "results": "swarmrig.reports.results:schema",
+    "suite": "swarmrig.suites.native:suite_schema",
+    "image": "swarmrig.fixtures.recipe:recipe_schema",
+}
+"""Each is imported when it is asked for; that of scenarios takes the plugins."""
+
+
+def format_schema(which: str, registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of one of FORMATS."""
+    make = pkgutil.resolve_name(FORMATS[which])
+    schema: dict[str, Any] = make(registry) if which == "scenario" else make()
+    return schema
