@@ -41,6 +41,10 @@ class Facts:
     interrupted: bool = False
     stopped: str | None = None
     """Why it ended early though nobody interrupted it: a full disk."""
+    commit: str | None = None
+    """Of the git repository of the campaign file, when it began; see history_commit.commit_of."""
+    parts: tuple[str, ...] = ()
+    """The ids of the campaigns that it was merged of."""
 
 
 @dataclass(frozen=True, slots=True)
