@@ -114,6 +114,14 @@ def command(pid: int) -> str:
     return b" ".join(words).decode(errors="replace").strip()[:200]
 
 
+def is_guardian(pid: int) -> bool:
+    """Is it the guardian of a run?"""
+    try:
+        return b"from swarmrig.proc.guardian import main" in _read(f"/proc/{pid}/cmdline")
+    except OSError:
+        return False
+
+
 def send_signal(pid: int, start: int | None, number: int) -> bool:
     """Signal exactly the process that began at `start`, never a later one with the same pid.
 

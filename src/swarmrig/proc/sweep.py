@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KILL_DEADLINE_S = 1.5
 GRACE_S = 0.2
+NESTED_S = 6.0
+"""How long the guardian of a run that this run had started may take to end it."""
 POLL_S = 0.005
 GUARDIAN_LOG = "guardian.log"
 NETNS_DIRECTORY = "/run/netns"
@@ -269,6 +271,7 @@ def end_of_run(guardian: Guardian, place: Place, run_directory: str) -> None:
 
     if not aborted:
         _wait_gone(targets, GRACE_S)
+    _end_nested_runs(targets, removed)
     kill_all(targets, removed)
     records = read_journal(place.journal_path)
     remove_resources(records, place.run_id, (place.directory, run_directory), removed, aborted=aborted)
@@ -278,6 +281,22 @@ def end_of_run(guardian: Guardian, place: Place, run_directory: str) -> None:
     drop_state(place, run_directory, keep=bool(removed.remaining))
     if not aborted:
         guardian.say_goodbye(removed.lines())
+
+
+def _end_nested_runs(targets: Callable[[], list[int]], removed: Removed) -> None:
+    """Kill the rigs among `targets`, and let the guardians behind them work: only they know of their containers,
+    links and files."""
+
+    def guardians() -> list[int]:
+        return [pid for pid in targets() if probe.is_guardian(pid)]
+
+    def others() -> list[int]:
+        nested = {pid for guardian in guardians() for pid in (guardian, *probe.descendants(guardian))}
+        return [pid for pid in targets() if pid not in nested]
+
+    if guardians():
+        kill_all(others, removed)
+        _wait_gone(guardians, NESTED_S)
 
 
 def _wait_gone(targets: Callable[[], Iterable[int]], seconds: float) -> None:
