@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import anyio
+
 from swarmrig.api.nodes import LaunchContext
-from swarmrig.errors import NodeError
+from swarmrig.errors import HostError, NodeError
 from swarmrig.model.scenario import NodeSpec
 from swarmrig.timebase.fabric import VirtualFabric
 from swarmrig.timebase.protocol import MEMORY_LIMIT
@@ -18,6 +22,8 @@ class CommandedNode:
 
     spec: NodeSpec
     _context: LaunchContext
+    _end: Mapping[str, Any] | None = None
+    """Where the guest was last seen, once it has ended."""
 
     @property
     def _network(self) -> VirtualFabric:
@@ -26,6 +32,15 @@ class CommandedNode:
         if not isinstance(network, VirtualFabric):
             raise NodeError(self.spec.id, "nothing can be done to it here: it is not part of a network")
         return network
+
+    @property
+    def ended_ns(self) -> int | None:
+        """Run time of its end, once it has ended."""
+        return None if self._end is None else int(self._end["t_ns"])
+
+    @property
+    def is_on(self) -> bool:
+        raise NotImplementedError
 
     async def write_console(self, data: bytes) -> None:
         """Typed from now on, at the pace of a serial line (115200 bit/s)."""
@@ -68,6 +83,31 @@ class CommandedNode:
                 both = await self._command("flip", address=address + start, data=part)
                 before, after = before + both[: len(part)], after + both[len(part) :]
         return before, after
+
+    async def _note_end(self) -> None:
+        """It has ended by itself: remember where."""
+        if self._end is None:
+            with suppress(HostError, NodeError):  # the network's own end is the greater trouble
+                self._end = await self._network.whereabouts(self.spec.id)
+
+    @asynccontextmanager
+    async def _leaving(self) -> AsyncIterator[None]:
+        """Time stands while its power is taken away; then it is no part of the network."""
+        async with self._network.standing():
+            yield
+            await self._network.detach(self.spec.id)
+
+    @asynccontextmanager
+    async def _joining(self) -> AsyncIterator[None]:
+        """Time stands while it starts again; what cannot be started is no part of the network."""
+        async with self._network.standing():
+            try:
+                yield
+            except BaseException:
+                if not self.is_on:
+                    with anyio.CancelScope(shield=True), suppress(HostError):
+                        await self._network.detach(self.spec.id)
+                raise
 
     async def _command(self, kind: str, **details: Any) -> bytes:
         try:

@@ -28,6 +28,14 @@ def _plain(value: str) -> str:
     return value
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from error
+    return value
+
+
 def _variables(values: dict[str, str]) -> dict[str, str]:
     for name in values:
         if not _VARIABLE.match(name):
@@ -41,6 +49,8 @@ def parsed_size(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_words), AfterValidator(_plain)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression."""
 Variables = Annotated[dict[str, Text], AfterValidator(_variables)]
 
 

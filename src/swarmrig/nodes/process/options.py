@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from swarmrig.api.params import DurationNs
-from swarmrig.nodes.settings import Part, Text, Variables, parsed_size
+from swarmrig.nodes.settings import Part, Pattern, Text, Variables, parsed_size
 
 
 class NetworkPlace(StrEnum):
@@ -21,14 +20,6 @@ class NetworkPlace(StrEnum):
     HOST = "host"
 
 
-def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"{value!r} is no regular expression: {error}") from error
-    return value
-
-
 Size = Annotated[int, BeforeValidator(parsed_size)]
 ExitCode = Annotated[int, Field(ge=0, le=255)]
 
@@ -37,9 +28,7 @@ class Ready(Part):
     """How to see that the program is ready: one of `port`, `log`, `file` and `command`."""
 
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="A TCP port that it listens on.")
-    log: Annotated[str, AfterValidator(_pattern)] | None = Field(
-        None, description="A regular expression, found in a line of its output."
-    )
+    log: Pattern | None = Field(None, description="A regular expression, found in a line of its output.")
     file: Path | None = Field(None, description="A file that exists.")
     command: tuple[Text, ...] | None = Field(
         None, min_length=1, description="A program that, run beside it, ends with exit 0; words, no shell."

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from swarmrig.api.nodes import ExitStatus
-from swarmrig.errors import HostError, NodeError
+from swarmrig.errors import NodeError
 from swarmrig.nodes.commanded import CommandedNode
 from swarmrig.nodes.emulator.node import WithPower
 from swarmrig.nodes.emulator.process import Emulator
@@ -24,8 +23,6 @@ class LockstepNode(CommandedNode, WithPower):
     """HasConsole, CanPause, CanReset, CanPowerCycle, HasMemory beside what every emulator can, through the plugin."""
 
     _lives = 0
-    _end: Mapping[str, Any] | None = None
-    """Where the guest was last seen, once it has ended."""
 
     def _starting(self, port_fd: int | None) -> AbstractAsyncContextManager[Emulator]:
         context = self._context if self._lives == 1 else replace(self._context, snapshot=None)
@@ -38,18 +35,15 @@ class LockstepNode(CommandedNode, WithPower):
         await super()._begin(port_fd)
 
     @property
-    def ended_ns(self) -> int | None:
-        """Run time of its end, once it has ended."""
-        return None if self._end is None else int(self._end["t_ns"])
+    def is_on(self) -> bool:
+        return self._emulator is not None
 
     # --- its end -----------------------------------------------------------------------------------------------
 
     async def wait_exited(self) -> ExitStatus:
         """As of any emulator; `ended_ns` and the last words then say where that was in virtual time."""
         status = await super().wait_exited()
-        if self._end is None:
-            with suppress(HostError, NodeError):  # the network's own end is the greater trouble
-                self._end = await self._network.whereabouts(self.spec.id)
+        await self._note_end()
         return status
 
     def last_words(self) -> str:
@@ -66,26 +60,18 @@ class LockstepNode(CommandedNode, WithPower):
         if not isinstance(self._context.network, VirtualFabric):
             await super().kill()
             return
-        async with self._network.standing():
+        async with self._leaving():
             if self.emulator.process.exit_status is None:
                 self._end = await self._network.whereabouts(self.spec.id)
             await super().kill()
-            await self._network.detach(self.spec.id)
 
     async def power_off(self) -> None:
-        async with self._network.standing():
+        async with self._leaving():
             await super().power_off()
-            await self._network.detach(self.spec.id)
 
     async def power_on(self) -> None:
-        async with self._network.standing():
-            try:
-                await super().power_on()
-            except BaseException:
-                if self._emulator is None:
-                    with anyio.CancelScope(shield=True), suppress(HostError):
-                        await self._network.detach(self.spec.id)
-                raise
+        async with self._joining():
+            await super().power_on()
 
     # --- outside of virtual time -------------------------------------------------------------------------------
 

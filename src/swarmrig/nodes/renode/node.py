@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
-
-import anyio
 
 from swarmrig.api.nodes import ExitStatus, LaunchContext, NodePlan
-from swarmrig.errors import HostError, NodeError
+from swarmrig.errors import NodeError
 from swarmrig.nodes.commanded import CommandedNode
 from swarmrig.nodes.power import PoweredNode
 from swarmrig.nodes.renode import flashing, memory
@@ -103,8 +100,6 @@ class RealTimeNode(RenodeNode):
 class VirtualTimeNode(CommandedNode, RenodeNode):
     """HasConsole, CanPause, CanReset, HasMemory beside what every machine can; in virtual time."""
 
-    _end: Mapping[str, Any] | None = None
-
     @asynccontextmanager
     async def _living(self) -> AsyncIterator[Machine]:
         port = await self._take_port()
@@ -116,35 +111,24 @@ class VirtualTimeNode(CommandedNode, RenodeNode):
             await super().flash(file, load_command=load_command, load_address=load_address)
 
     @property
-    def ended_ns(self) -> int | None:
-        """Run time of its end, once it has ended."""
-        return None if self._end is None else int(self._end["t_ns"])
+    def is_on(self) -> bool:
+        return self._life is not None
 
     async def wait_exited(self) -> ExitStatus:
         status = await super().wait_exited()
-        if self._end is None:
-            with suppress(HostError, NodeError):  # the network's own end is the greater trouble
-                self._end = await self._network.whereabouts(self.spec.id)
+        await self._note_end()
         return status
 
     async def kill(self) -> None:
-        async with self._network.standing():
+        async with self._leaving():
             if not self.life.has_ended:
                 self._end = await self._network.whereabouts(self.spec.id)
             await super().kill()
-            await self._network.detach(self.spec.id)
 
     async def power_off(self) -> None:
-        async with self._network.standing():
+        async with self._leaving():
             await super().power_off()
-            await self._network.detach(self.spec.id)
 
     async def power_on(self) -> None:
-        async with self._network.standing():
-            try:
-                await super().power_on()
-            except BaseException:
-                if self._life is None:
-                    with anyio.CancelScope(shield=True), suppress(HostError):
-                        await self._network.detach(self.spec.id)
-                raise
+        async with self._joining():
+            await super().power_on()

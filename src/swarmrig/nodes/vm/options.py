@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from swarmrig.api.params import DurationNs
-from swarmrig.nodes.settings import Part, Text, parsed_size
+from swarmrig.nodes.settings import Part, Pattern, Text, parsed_size
 
 MIB = 1 << 20
 
@@ -23,21 +22,12 @@ class Accelerator(StrEnum):
     KVM = "kvm"
 
 
-def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"{value!r} is no regular expression: {error}") from error
-    return value
-
-
 def _typed(value: str) -> str:
     if not value.isprintable():
         raise ValueError("expected one line of printable text")
     return value
 
 
-Pattern = Annotated[str, AfterValidator(_pattern)]
 Line = Annotated[Text, AfterValidator(_typed)]
 
 
