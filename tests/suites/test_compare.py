@@ -69,7 +69,7 @@ def test_a_few_runs_prove_nothing(runs):
     found = compare(summary([100] * runs), summary([900] * runs), Judging())
     assert found[1].change is Change.UNCLEAR
     assert found[1].message == "no verdict at 95% confidence below 4 runs each"
-    assert outcome(found) is Outcome.WARN
+    assert outcome(comparison.change for comparison in found) is Outcome.WARN
 
 
 def test_tolerance_and_confidence_are_the_readers_choice():

@@ -1,4 +1,4 @@
-"""Which commit of a git repository a file was part of; read from the repository's files, so that nothing is executed."""
+"""The commit of the git repository that a file is part of, read from its files: nothing of it is executed."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def tell_comparison(first: Path, second: Path, judging: Judging, *, as_json: boo
     from swarmrig.suites.compare import compare, load_summary, outcome
 
     comparisons = compare(load_summary(first), load_summary(second), judging)
-    verdict = outcome(comparisons)
+    verdict = outcome(comparison.change for comparison in comparisons)
     if as_json:
         say_json({"verdict": verdict, "confidence": judging.confidence, "tolerance": judging.tolerance,
                   "comparisons": [comparison.as_json() for comparison in comparisons]})  # fmt: skip

@@ -115,9 +115,9 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any], judging: Judgin
     return found
 
 
-def outcome(comparisons: Iterable[Comparison]) -> Outcome:
+def outcome(changes: Iterable[Change]) -> Outcome:
     """FAIL for a regression, WARN when something is unclear or there was nothing to compare, else PASS."""
-    outcomes = {OUTCOMES[comparison.change] for comparison in comparisons} or {Outcome.WARN}
+    outcomes = {OUTCOMES[change] for change in changes} or {Outcome.WARN}
     return next(each for each in (Outcome.FAIL, Outcome.WARN, Outcome.PASS) if each in outcomes)
 
 
@@ -154,13 +154,17 @@ def _counted(groups: Mapping[str, Mapping[str, Any]], metric: str) -> Any:
 
 def _verdicts(name: str, early: _Scenario, late: _Scenario) -> Comparison:
     message = f"failed {late.failed} of {late.runs}, before {early.failed} of {early.runs}"
-    before, after = early.failed / early.runs, late.failed / late.runs
-    if after > before:
-        # Whoever never failed has to go on so; among those who do at times, a few runs show nothing.
-        change = Change.UNCLEAR if early.failed else Change.REGRESSION
-    else:
-        change = Change.IMPROVEMENT if after < before else Change.SAME
+    change = judge_failures((early.failed, early.runs), (late.failed, late.runs))
     return Comparison(name, "verdict", change, message, (early.runs, late.runs))
+
+
+def judge_failures(before: tuple[int, int], after: tuple[int, int]) -> Change:
+    """Of how many failed, of how many (at least one) that ran."""
+    share_before, share_after = before[0] / before[1], after[0] / after[1]
+    if share_after > share_before:
+        # Whoever never failed has to go on so; among those who do at times, a few runs show nothing.
+        return Change.UNCLEAR if before[0] else Change.REGRESSION
+    return Change.IMPROVEMENT if share_after < share_before else Change.SAME
 
 
 def _counters(name: str, early: _Scenario, late: _Scenario, judging: Judging) -> Iterator[Comparison]:
@@ -172,12 +176,13 @@ def _counters(name: str, early: _Scenario, late: _Scenario, judging: Judging) ->
         if not after:
             yield Comparison(name, metric, Change.REGRESSION, "is not there any more", runs, (median(before), None))
             continue
-        yield _counter(name, metric, (before, after), frozenset(early.bounds[metric]), judging)
+        yield compare_values(name, metric, (before, after), frozenset(early.bounds[metric]), judging)
 
 
-def _counter(
+def compare_values(
     name: str, metric: str, values: tuple[Sequence[float], Sequence[float]], worse: Worse, judging: Judging
 ) -> Comparison:
+    """One counter by what was measured before and after, each at least once."""
     before, after = values
     runs = (len(before), len(after))
     medians = (median(before), median(after))
