@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import swarmrig
+from swarmrig.errors import ScenarioError
 from swarmrig.model.verdict import Outcome
 
 HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "write-a-python-node.md").read_text(encoding="utf-8")
@@ -227,3 +228,28 @@ checks:
     result = run(tmp_path, text)
     assert result.success, result.checks
     assert [check.label for check in result.checks] == ["console", "console (2)"]
+
+
+LARGE = """
+swarmrig: 1
+duration: 1s
+time: virtual
+nodes:
+  q: {kind: qemu, role: sensor CONFIG}
+  p: {kind: python, model: sensor, count: 300, settings: {to: q}}
+checks: [{console: {node: q, matches: "."}}]
+"""
+
+
+def test_a_guest_that_cannot_be_told_of_so_large_a_fleet_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"t.swarmrig.yml:6:3: .*tdm_nodes is a whole number in 1..255") as told:
+        run(tmp_path, LARGE.replace("CONFIG", ""))
+    assert "config: {tdm_nodes: ...}" in str(told.value)
+    assert not (tmp_path / "runs").exists()
+    assert run(tmp_path, LARGE.replace("CONFIG", ", config: {tdm_nodes: 1}")).success
+
+
+def test_a_node_that_is_wrong_is_still_somebody_to_send_to(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="unknown key 'nvs'") as told:
+        run(tmp_path, LARGE.replace("CONFIG", ", nvs: {}"))
+    assert "no node is called" not in str(told.value)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from swarmrig.flash.image import read_region
 from swarmrig.flash.keys import CSI_CFG, SWARMRIG
-from swarmrig.flash.nvs import NVS_OFFSET, NVS_SIZE, NvsEntry, entries_from_values
+from swarmrig.flash.nvs import NVS_OFFSET, NVS_SIZE, NvsEntry, NvsError, entries_from_values
 from swarmrig.flash.reader import NvsContents, read_nvs
 from swarmrig.model.network import DevicePlan
 from swarmrig.model.scenario import NodeSpec, Role, Scenario
 
+_ANY_ADDRESS = "10.0.0.1"
 ROLE_CODES: Mapping[Role, int] = {Role.SENSOR: 0, Role.COORDINATOR: 1, Role.GATEWAY: 2}
 
 
@@ -28,6 +29,15 @@ def nvs_entries(
             SWARMRIG: _swarmrig(spec, scenario, device, aggregator_ip),
         }
     )
+
+
+def untold(spec: NodeSpec, scenario: Scenario) -> tuple[str, ...]:
+    """What of a node's place in the fleet has no room in NVS, whatever its address will be."""
+    try:
+        entries_from_values({CSI_CFG: {**_csi_cfg(spec, scenario, _ANY_ADDRESS), **spec.nvs}})
+    except NvsError as error:
+        return error.problems
+    return ()
 
 
 def verify(

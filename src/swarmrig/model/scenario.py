@@ -264,6 +264,8 @@ class Scenario:
     source: str = "<memory>"
     warnings: tuple[str, ...] = ()
     """What the reader of the file should hear: unknown keys of a foreign dialect, values without effect."""
+    absent: tuple[str, ...] = ()
+    """Nodes that the file names and that are wrong: of scenarios in errors only (errors.ScenarioError.rest)."""
 
     def node(self, node_id: str) -> NodeSpec:
         """KeyError when there is none."""

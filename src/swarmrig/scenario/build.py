@@ -59,7 +59,8 @@ def build_scenario(
         source=origin.file,
         warnings=problems.warnings,
     )
-    problems.raise_any(rest=replace(scenario, nodes=fleet.sound, faults=(), checks=()))
+    absent = tuple(sorted({*fleet.ids} - {node.id for node in fleet.sound}))
+    problems.raise_any(rest=replace(scenario, nodes=fleet.sound, faults=(), checks=(), absent=absent))
     return scenario
 
 

@@ -168,7 +168,7 @@ def _examine(node: str, model: type[Model], settings: Mapping[str, Any], scenari
 def _see_to_nodes(node: str, named: Mapping[str, str], scenario: Scenario) -> None:
     ids = [other.id for other in scenario.nodes]
     for setting, other in named.items():
-        if other not in (*ids, AGGREGATOR):
+        if other not in (*ids, *scenario.absent, AGGREGATOR):
             near = difflib.get_close_matches(other, ids, n=1)
             raise NodeError(node, f"settings.{setting}: no node is called {other!r}",
                             hint=f"did you mean {near[0]!r}?" if near else None)  # fmt: skip

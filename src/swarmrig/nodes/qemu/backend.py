@@ -31,7 +31,7 @@ from swarmrig.nodes.qemu.memory_map import flash_base, memory_map
 from swarmrig.nodes.qemu.options import QemuOptions
 from swarmrig.nodes.qemu.power_cut import WithPowerCut
 from swarmrig.nodes.qemu.provenance import provenance
-from swarmrig.nodes.qemu.provisioning import differences, provision
+from swarmrig.nodes.qemu.provisioning import differences, provision, require_provisionable
 from swarmrig.nodes.qemu.setup import Setup, check_loadable, resolve
 from swarmrig.nodes.qemu.snapshot import WithSnapshot
 from swarmrig.nodes.qemu.virtual import Lockstep
@@ -62,6 +62,7 @@ class QemuBackend:
     async def plan(self, spec: NodeSpec, scenario: Scenario) -> NodePlan:
         """Check files, architectures, flash and emulator, and say what will be executed."""
         setup = resolve(spec, self.machines)
+        require_provisionable(spec, scenario)
         forward = forward_rule(scenario, spec.number)
         lockstep = None
         if scenario.time is TimeMode.VIRTUAL:

@@ -9,7 +9,8 @@ from swarmrig.errors import HostError, NodeError
 from swarmrig.flash.image import FlashError, assemble_image, assemble_pflash, copy_image
 from swarmrig.flash.matrix import config
 from swarmrig.flash.nvs import NvsEntry, NvsError, build_nvs
-from swarmrig.flash.provision import nvs_entries, verify, verify_bytes
+from swarmrig.flash.provision import nvs_entries, untold, verify, verify_bytes
+from swarmrig.model.scenario import NodeSpec, Scenario
 from swarmrig.nodes.qemu.machines import Storage
 from swarmrig.nodes.qemu.setup import Setup
 
@@ -71,6 +72,14 @@ def provisioned_nvs(plan: NodePlan, context: LaunchContext) -> bytes:
     if plan.spec.nvs_config is not None:
         return config(plan.spec.nvs_config).build()
     return build_nvs(expected_entries(plan, context))
+
+
+def require_provisionable(spec: NodeSpec, scenario: Scenario) -> None:
+    """NodeError when the node's flash has no room for what it would be told."""
+    problems = () if spec.nvs_config is not None else untold(spec, scenario)
+    if problems:
+        hint = f"say what it is told instead: `{spec.id}: {{config: {{{problems[0].split()[0]}: ...}}}}`"
+        raise NodeError(spec.id, f"cannot be told its place in this fleet: {'; '.join(problems)}", hint=hint)
 
 
 def expected_entries(plan: NodePlan, context: LaunchContext) -> tuple[NvsEntry, ...]:
