@@ -13,7 +13,8 @@ from swarmrig.plugins import Registry
 from swarmrig.runtime.run import RunOptions
 from swarmrig.scenario.build import Origin
 from swarmrig.scenario.load import load_text
-from swarmrig.suites.fault_sweep import Forking, Sweep, SweepOptions, sweep
+from swarmrig.suites.fault_sweep import Sweep, SweepOptions, sweep
+from swarmrig.suites.forks import Forking
 
 WARM_UP_S = 220
 FAULTS = 10

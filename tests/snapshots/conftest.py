@@ -8,7 +8,8 @@ import pytest
 from swarmrig.plugins import Registry
 from swarmrig.runtime.run import RunOptions
 from swarmrig.scenario.load import load_scenario
-from swarmrig.suites.fault_sweep import Forking, SweepOptions, sweep
+from swarmrig.suites.fault_sweep import SweepOptions, sweep
+from swarmrig.suites.forks import Forking
 
 SCENARIO = """\
 swarmrig: 1

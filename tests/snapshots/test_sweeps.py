@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from swarmrig.errors import HostError
-from swarmrig.suites import fault_sweep
+from swarmrig.suites import forks
 
 pytestmark = pytest.mark.anyio
 
@@ -55,14 +55,14 @@ async def test_all_wait_to_see_something(swept):
 
 
 async def test_booting_is_quicker(swept, monkeypatch):
-    monkeypatch.setattr(fault_sweep, "FORK_ESTIMATE_S", 1000.0)
+    monkeypatch.setattr(forks, "FORK_ESTIMATE_S", 1000.0)
     done = await swept(CUT, "auto", head=small())
     assert "booting and warming up takes" in done.why_booted["cut"]
     assert done.done.fork_s is None
 
 
 async def test_forking_is_quicker(swept, monkeypatch):
-    monkeypatch.setattr(fault_sweep, "FORK_ESTIMATE_S", 0.0)
+    monkeypatch.setattr(forks, "FORK_ESTIMATE_S", 0.0)
     done = await swept(CUT, "auto", head=small())
     assert done.why_booted == {"cut": None}
 

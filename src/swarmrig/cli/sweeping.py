@@ -18,7 +18,8 @@ from swarmrig.model.scenario import Scenario
 from swarmrig.model.units import NS_PER_S, format_duration
 from swarmrig.plugins import Registry
 from swarmrig.runtime.run import RunOptions
-from swarmrig.suites.fault_sweep import Forking, Sweep, SweepOptions, SweptRun, sweep
+from swarmrig.suites.fault_sweep import Sweep, SweepOptions, SweptRun, sweep
+from swarmrig.suites.forks import Forking
 from swarmrig.timebase.stepping import Stepping
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from swarmrig import __version__
 from swarmrig.errors import HostError, NodeError
+from swarmrig.model.facts import Fact
 from swarmrig.model.record import LinkRecord, RunRecord
 from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED
@@ -64,6 +65,8 @@ class RunOptions:
     """In virtual time."""
     brake: Brake | None = None
     """Freezes the swarm where something fails."""
+    witness: Callable[[Fact], None] | None = None
+    """Is told every fact, as checks are, and decides nothing."""
     strict: bool = False
 
 
@@ -187,6 +190,8 @@ class _Conductor:
             async with launched(plan, self._directory, network, spawner, clock, recorder, snapshots) as fleet:
                 schedule = Schedule(plan, clock, network, fleet.nodes, recorder.observe)
                 judge.watch(schedule.observe)
+                if self._options.witness is not None:
+                    judge.watch(self._options.witness)
                 if self._options.leader is not None:
                     judge.watch(self._options.leader.observe)
                     schedule.past = []
