@@ -12,7 +12,7 @@ from typing import Any
 from swarmrig.campaigns.results import Entry
 from swarmrig.campaigns.sameness import EXACT
 from swarmrig.errors import SwarmrigError
-from swarmrig.scenario.problems import suggest
+from swarmrig.scenario.problems import suggest_or_list
 from swarmrig.suites.compare import Change, Comparison, Judging, Worse, compare_values
 
 _EITHER: Worse = frozenset(("max", "min"))
@@ -59,7 +59,7 @@ def compare_metrics(
 def _refuse_unknown(worse: Mapping[str, Worse], known: Iterable[str]) -> None:
     for pattern in worse:
         if not any(fnmatchcase(metric, pattern) for metric in known):
-            raise SwarmrigError(f"no run measured a metric {pattern[:80]!r}", hint=suggest(pattern, known))
+            raise SwarmrigError(f"no run measured a metric {pattern[:80]!r}", hint=suggest_or_list(pattern, known))
 
 
 def _compared(

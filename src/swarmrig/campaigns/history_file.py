@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 _OURS = 0x73776D68
 """Marks the file as ours (PRAGMA application_id): the letters `swmh`."""
 _STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
-_STEPS = (
+_CREATE = (
     f"""
     CREATE TABLE campaigns (
       id TEXT PRIMARY KEY NOT NULL,
@@ -28,7 +28,9 @@ _STEPS = (
       ended_at TEXT NOT NULL,
       home TEXT NOT NULL,  -- its directory, where it was remembered
       facts TEXT NOT NULL  -- JSON: results.Facts
-    ) {_STRICT};
+    ) {_STRICT}
+    """,
+    f"""
     CREATE TABLE runs (
       campaign TEXT NOT NULL REFERENCES campaigns (id),
       task TEXT NOT NULL,
@@ -44,11 +46,20 @@ _STEPS = (
       inputs TEXT NOT NULL,  -- the same for runs that were made of the same
       document BLOB NOT NULL,  -- JSON, deflated: results.Entry
       PRIMARY KEY (campaign, task, key, attempt)
-    ) {_STRICT};
+    ) {_STRICT}
     """,
 )
-"""From each version of the schema to the next, the first from nothing."""
+_STEPS = (_CREATE,)
+"""Statements that lead from each version of the schema to the next, the first from nothing."""
 VERSION = len(_STEPS)
+_REFUSED = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+)
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 @contextmanager
@@ -115,7 +126,7 @@ def _bring_up(path: Path, connection: sqlite3.Connection) -> None:
         return
     with writing(connection):
         for step in _STEPS[_version(path, connection) :]:  # again: another may have done it meanwhile
-            for statement in step.split(";"):
+            for statement in step:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_OURS}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -141,11 +152,14 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise HostError(f"cannot open {path}: {error.strerror}", hint="choose another place with --history") from error
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            hint = f"another process has held it for {PATIENCE_S:g} s: try again"
-        else:
-            hint = "free some space, or choose another place with --history"
-        raise HostError(f"cannot use {path}: {error}", hint=hint) from error
     except sqlite3.DatabaseError as error:
-        raise damaged(path, str(error)) from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_BUSY:
+            hint = f"another process has held it for {PATIENCE_S:g} s: try again"
+        elif code in _REFUSED:
+            hint = "free some space, or choose another place with --history"
+        elif code in _DAMAGED:
+            raise damaged(path, str(error)) from error
+        else:  # a bug
+            raise
+        raise HostError(f"cannot use {path}: {error}", hint=hint) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import erf, sqrt
 from statistics import median
 
@@ -45,6 +46,7 @@ def fewest(confidence: float) -> int:
     return size
 
 
+@cache
 def _rank(n: int, m: int, tail: float) -> int:
     """The greatest r for which fewer than r pairs being in the wrong order has at most the probability `tail`."""
     if n * m > _EXACT:
