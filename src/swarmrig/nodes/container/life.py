@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from aiodocker.stream import Stream
 
 STOP_DEADLINE_S = STOP_S + ANSWER_S
+START_S = 60.0
+"""An engine under load takes seconds to start a container; one that hangs is told."""
 CHUNK = 64 << 10
 TAIL_BYTES = 4096
 _SIGNALLED = 128
@@ -130,7 +132,7 @@ class Life:
         place = self.place
         if place.gate is not None:
             place.gate.shut()
-        with asking(place.node, place.engine, "it cannot be started"):
+        with asking(place.node, place.engine, "it cannot be started"), anyio.fail_after(START_S):
             await place.container.start()
             state = (await place.container.show())["State"]
         self.pid = int(state.get("Pid") or 0)
