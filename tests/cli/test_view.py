@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from swarmrig.cli.bare_plan import bare_network
 from swarmrig.cli.view import open_view
+from swarmrig.cli.view.blocks import one_line
 from swarmrig.cli.view.lines import JsonLines, PlainLines
-from swarmrig.cli.view.live import LiveView, open_live_view
+from swarmrig.cli.view.live import LivePicture, LiveView, open_live_view
 from swarmrig.cli.view.sentences import line, sentence
 from swarmrig.model.scenario import FaultSpec, NetworkSpec, NodeSpec, Role, Scenario, TimeMode, Topology
 from swarmrig.model.verdict import Judgement, Outcome
+from swarmrig.runtime.brake import PAUSED, RELEASED
 from swarmrig.runtime.events import Event
 from swarmrig.runtime.observer import LinkView, NodeView, Programme, Snapshot
 from swarmrig.runtime.plan import PlannedFault, RunPlan
@@ -45,14 +51,20 @@ def snapshot(nodes=None, links=None, checks=None, duration_ns=60 * S) -> Snapsho
     return Snapshot(12 * S, duration_ns, nodes or {}, links or {}, checks or {})
 
 
-def drawn(view_plan: RunPlan, shot: Snapshot, events=(), height: int = 60, until_interrupted: bool = False) -> str:
+def drawn(
+    view_plan, shot, events=(), width=120, height=60, *, watched=False, last=False, until_interrupted=False
+) -> str:
     """The live picture as text."""
-    terminal = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=120, height=height)
-    with open_live_view(Programme.of(view_plan, until_interrupted=until_interrupted), console=terminal) as view:
-        for event in events:
-            view.on_event(event)
-        view.progress(shot)
-    return terminal.file.getvalue()
+    picture = LivePicture(Programme.of(view_plan, until_interrupted=until_interrupted), watched=watched)
+    for event in events:
+        picture.take(event)
+    picture.see(shot)
+    paper = Console(file=io.StringIO(), color_system=None, width=width, height=height)
+    paper.print(picture.draw(width, height, last=last), end="")
+    lines = paper.file.getvalue().splitlines()
+    assert len(lines) < max(height, 4)
+    assert all(cell_len(line) <= width for line in lines)
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +153,7 @@ def test_live_picture_shows_nodes_links_faults_and_checks():
     picture = drawn(plan(), shot, [fault])
     for said in [
         *("rooms · 3 nodes", "seed 7", "12.0 / 60 s", "coord--s1", "DOWN", "500"),
-        *("0.003 s", "240", "20.0", "I (12) coord: frames=1", "exited"),
+        *("3 ms", "240", "20.0", "I (12) coord: frames=1", "exited"),
         *("cut the link coord--s1", "observed", "PASS", "3 of 3 nodes booted", "open"),
     ]:
         assert said in picture
@@ -155,10 +167,10 @@ def test_of_many_faults_those_that_are_over_come_last():
         Event(S, "faults", "fault", {"id": f"cut-{number}", "kind": "cut", "stage": "heal observed"})
         for number in range(12)
     ]
-    picture = drawn(made, snapshot(), events)
+    picture = drawn(made, snapshot(), events, height=19)
     assert "what cut-12 does" in picture and "what cut-19 does" in picture
     assert "what cut-3 does" not in picture
-    assert "... 12 more" in picture
+    assert re.search(r"\.\.\. \d+ more: \d+ heal observed", picture)
 
 
 def test_live_picture_without_an_end_says_how_to_end_it():
@@ -172,17 +184,79 @@ def test_live_picture_of_a_large_fleet_fits_and_shows_the_dead_first():
     nodes = {f"s{n}": NodeView("exited" if n == 180 else "booted") for n in range(1, 201)}
     links = {link.name: LinkView(up=link.name != "coord--s150") for link in plan(200).network.links}
     picture = drawn(plan(200), snapshot(nodes, links), height=40)
-    first_drawing = picture.split("\r")[0]
-    assert len(first_drawing.splitlines()) < 40
     assert "s180" in picture
-    assert "coord--s150" in picture
-    assert "more" in picture
+    assert "coord--s150  DOWN" in picture
+    assert re.search(r"\.\.\. \d+ more: \d+ booted", picture)
+    assert re.search(r"\.\.\. \d+ more: \d+ up", picture)
 
 
+@pytest.mark.parametrize("width", [1, 20, 60, 80])
 @pytest.mark.parametrize("height", [1, 5, 10, 24])
-def test_small_terminals_get_a_picture_too(height):
-    nodes = {f"s{n}": NodeView("booted") for n in range(1, 20)}
-    assert "rooms" in drawn(plan(19), snapshot(nodes), height=height) or height == 1
+def test_small_terminals_get_a_picture_too(width, height):
+    nodes = {f"s{n}": NodeView("booted", last_line="wide \u6f22\u5b57 " * 40) for n in range(1, 20)}
+    checks = {f"check_{n}": Judgement(Outcome.FAIL, "because " * 20) for n in range(20)}
+    events = [Event(S, "s1", "console", {"text": "x" * 200}), Event(S, "rig", "failure", {"message": "y" * 200})]
+    assert "rooms"[:width] in drawn(plan(19), snapshot(nodes, checks=checks), events, width, height)
+
+
+def test_the_last_console_lines_have_a_block_of_their_own():
+    lines = [Event(n * S, "s1", "console", {"line": n, "text": f"line {n}"}) for n in range(1, 60)]
+    picture = drawn(plan(), snapshot(), lines, height=14)
+    assert [line.split() for line in picture.splitlines()[-2:]] == [
+        ["58.000", "s", "s1", "line", "58"],
+        ["59.000", "s", "s1", "line", "59"],
+    ]
+    assert "line 59" not in drawn(plan(), snapshot(), lines, last=True)
+
+
+def test_the_speed_is_that_of_the_last_seconds(monkeypatch):
+    """Of a run that had begun before anybody watched."""
+    now_s = 100.0
+    monkeypatch.setattr("swarmrig.cli.view.live.time.monotonic", lambda: now_s)
+    picture = LivePicture(replace(Programme.of(plan()), began_s=90.0, time="virtual"))
+    assert "wall 10 s  speed -" in said(picture)
+    for second in range(1, 11):
+        now_s = 100.0 + second
+        picture.see(replace(snapshot(), now_ns=(second if second < 5 else 30 * second) * S))
+    assert "virtual 300.0 / 60 s" in said(picture)
+    assert "wall 20 s  speed 30x" in said(picture)
+    for now_s in (111.0, 112.0, 113.0):
+        picture.see(replace(snapshot(), now_ns=300 * S))
+    assert "speed -" in said(picture)
+
+
+def said(picture: LivePicture) -> str:
+    return "".join(text for line in picture.draw(120, 40).lines for text, _ in line)
+
+
+def test_a_frozen_run_says_why_and_how_it_goes_on():
+    frozen = Event(S, "rig", PAUSED, {"because": ["no_crashes"]})
+    assert "FROZEN: no_crashes. Enter (or `swarmrig watch --release`) lets it go on" in drawn(
+        plan(), snapshot(), [frozen]
+    )
+    assert "FROZEN: no_crashes. `swarmrig watch --release`" in drawn(plan(), snapshot(), [frozen], watched=True)
+    assert "FROZEN" not in drawn(plan(), snapshot(), [frozen, Event(S, "rig", RELEASED, {})])
+
+
+def test_who_watches_sees_the_verdict_of_checks_at_the_end():
+    decided = Event(60 * S, "rig", "check", {"label": "no_crashes", "outcome": "PASS"})
+    shot = snapshot(checks={"no_crashes": None})
+    assert "no_crashes  PASS" in drawn(plan(), shot, [decided], watched=True, last=True)
+    assert "no_crashes" not in drawn(plan(), shot, [decided], last=True)  # the summary follows
+
+
+def test_a_turn_is_shown_at_once():
+    terminal = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=120, height=40)
+    with open_live_view(Programme.of(plan()), console=terminal) as view:
+        assert "3 waiting" in terminal.file.getvalue() or "waiting" in terminal.file.getvalue()
+        view.on_event(Event(S, "rig", PAUSED, {"because": ["x"]}))
+        assert "FROZEN: x" in terminal.file.getvalue()
+
+
+@given(st.text(), st.integers(1, 40))
+def test_a_cell_is_one_line_that_steers_nothing(text, width):
+    shown = one_line(text, width)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
 
 
 def test_a_terminal_that_goes_away_does_not_end_the_run():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 
 import anyio
 import pytest
@@ -215,7 +216,5 @@ async def test_what_is_told_comes_back_as_it_was(tmp_path):
     assert snapshot_of(json.loads(json.dumps(snapshot_json(shot)))) == shot
     event = Event(7, "a", "console", {"line": 1, "text": "\udcff"})
     assert event_of(json.loads(json.dumps(event.as_json()))) == event
-    programme = Programme("p", ("a",), 1, "exact", ("l",), {"f": "cut"}, True)
-    told = {**json.loads(json.dumps({"nodes": programme.nodes, "links": programme.links}))}
-    assert programme_of({"name": "p", "seed": 1, "tier": "exact", "faults": {"f": "cut"}, "until_interrupted": True,
-                         **told}) == programme  # fmt: skip
+    programme = Programme("p", ("a",), 1, "exact", ("l",), {"f": "cut"}, True, "virtual", 5, 1.5)
+    assert programme_of(json.loads(json.dumps(asdict(programme)))) == programme

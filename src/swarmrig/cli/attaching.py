@@ -101,7 +101,7 @@ def _led(work: Callable[[], Awaitable[int]]) -> int:
 async def _watch(run: ShelvedRun, *, as_json: bool) -> int:
     last = Event(0, "", "")
     async with attached(run.id) as there:
-        with open_view(there.programme, as_json=as_json) as view:
+        with open_view(there.programme, as_json=as_json, watched=True) as view:
             async for news in there.news():
                 if isinstance(news, Event):
                     view.on_event(news)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import termios
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import anyio
 
@@ -47,3 +48,31 @@ async def released_by_enter(brake: Brake | None) -> AsyncIterator[None]:
     async with beside() as tasks:
         tasks.start_soon(release)
         yield
+
+
+@contextmanager
+def without_echo() -> Iterator[None]:
+    """While this lasts, the terminal does not show what is typed: that would tear a picture that redraws itself."""
+    fd = _own_terminal()
+    if fd is None:
+        yield
+        return
+    before = termios.tcgetattr(fd)
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(fd, termios.TCSADRAIN, silent)
+        yield
+    finally:
+        if _own_terminal() is not None:  # in the background it is somebody else's by now
+            with suppress(termios.error):
+                termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def _own_terminal() -> int | None:
+    """The terminal of stdin, if this process is in its foreground: others are stopped when they change it."""
+    try:
+        fd = sys.stdin.fileno()
+        return fd if os.tcgetpgrp(fd) == os.getpgrp() else None
+    except (AttributeError, OSError, ValueError):
+        return None

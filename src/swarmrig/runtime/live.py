@@ -160,6 +160,7 @@ class LiveRun:
         self.hosted.keep_reports(self.statistics)
         for node, report in self.statistics.get("nodes", {}).items():
             self.recorder.observe(NodeReport(now_ns, node, report))
+        self.observer.progress(self.recorder.snapshot(self.duration_ns))  # as it stood at last
 
     async def collect(self) -> None:
         """Take in what has become known."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Protocol
 
 import anyio
@@ -63,6 +64,11 @@ class Programme:
     faults: Mapping[str, str]
     """What each does, by id."""
     until_interrupted: bool = False
+    time: str = "real"
+    """Which clock rules: real | paced | virtual."""
+    duration_ns: int | None = None
+    began_s: float = field(default_factory=monotonic)
+    """By the clock that all processes of this machine share."""
 
     @classmethod
     def of(cls, plan: RunPlan, *, until_interrupted: bool = False) -> Programme:
@@ -74,6 +80,8 @@ class Programme:
             tuple(link.name for link in plan.network.links if not link.access),
             {fault.spec.id: fault.description for fault in plan.faults},
             until_interrupted,
+            plan.scenario.time.value,
+            None if until_interrupted else plan.scenario.duration_ns,
         )
 
 

@@ -11,8 +11,8 @@ from swarmrig.runtime.observer import Observer, Programme
 
 
 @contextmanager
-def open_view(programme: Programme, *, as_json: bool) -> Iterator[Observer]:
-    """The view that suits stdout, for the time of a run."""
+def open_view(programme: Programme, *, as_json: bool, watched: bool = False) -> Iterator[Observer]:
+    """The view that suits stdout, for the time of a run. `watched`: another process leads it."""
     if as_json:
         from swarmrig.cli.view.lines import JsonLines
 
@@ -20,7 +20,7 @@ def open_view(programme: Programme, *, as_json: bool) -> Iterator[Observer]:
     elif _is_lively():
         from swarmrig.cli.view.live import open_live_view
 
-        with open_live_view(programme) as view:
+        with open_live_view(programme, watched=watched) as view:
             yield view
     else:
         from swarmrig.cli.view.lines import PlainLines
@@ -29,5 +29,6 @@ def open_view(programme: Programme, *, as_json: bool) -> Iterator[Observer]:
 
 
 def _is_lively() -> bool:
-    """A picture that redraws itself suits a terminal that can move its cursor, and nobody's log."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("CI")
+    """A picture that redraws itself suits a terminal that can move its cursor and show its signs, and nobody's log."""
+    able = os.environ.get("TERM", "dumb") != "dumb" and sys.stdout.encoding.lower() in ("utf-8", "utf8")
+    return sys.stdout.isatty() and able and not os.environ.get("CI")

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
+from swarmrig.cli.keyboard import without_echo
 from swarmrig.cli.output import counted, harmless
-from swarmrig.cli.view.sentences import line
+from swarmrig.cli.view.blocks import Block, Cell, Line, Lines, fitted, one_line
+from swarmrig.cli.view.sentences import sentence
 from swarmrig.model.facts import FaultStage
 from swarmrig.model.units import NS_PER_S
 from swarmrig.model.verdict import Judgement, Outcome
 from swarmrig.runtime.brake import PAUSED, RELEASED
 from swarmrig.runtime.events import Event
 from swarmrig.runtime.observer import LinkView, NodeView, Programme, Snapshot
-
-View = TypeVar("View")
 
 OUTCOME_STYLES = {
     Outcome.PASS: "green",
@@ -32,146 +29,202 @@ OUTCOME_STYLES = {
     Outcome.FATAL: "bold white on red",
     Outcome.INCONCLUSIVE: "magenta",
 }
-_STATE_STYLES = {"launching": "dim", "started": "yellow", "booted": "green", "exited": "bold red", "stopped": "dim"}
-_LATEST_EVENTS = 4
-_FIXED_LINES = 14
-"""Lines of the picture that are no rows of nodes, links, faults or checks."""
-_FAULT_ROWS = 8
-_OVER = FaultStage.HEAL_OBSERVED.value
-_ENDINGS = {"run.stopping": "stopping ...", PAUSED: "FROZEN: Enter (or `watch --release`) lets it go on"}
+_STATE_STYLES = {"waiting": "dim", "launching": "dim", "started": "yellow", "booted": "green", "ready": "green",
+                 "exited": "bold red", "stopped": "dim"}  # fmt: skip
+_STAGE_STYLES = {"waiting": "dim", FaultStage.FAILED.value: "bold red", FaultStage.SKIPPED.value: "yellow",
+                 FaultStage.HEAL_OBSERVED.value: "green"}  # fmt: skip
+_NEWS_STYLES = {"failure": "bold red", "node.exited": "red", "warning": "yellow", PAUSED: "bold yellow"}
+_LATEST = 32
+"""Events and console lines that a high terminal may show."""
+_SPEED_OVER_S = 3.0
+_WIDE = 70
+"""Columns from which on each node shows its last line, too."""
+_BAR = 24
+_TURNS = (PAUSED, RELEASED, "run.stopping", "preparing", "failure")
+"""Kinds of events after which the run may have nothing more to say for long."""
 
 
 class LivePicture:
     """Keeps what events told and draws it together with the latest snapshot."""
 
-    def __init__(self, programme: Programme) -> None:
-        self._title = (
-            f"{harmless(programme.name)} · {counted(len(programme.nodes), 'node')} · seed {programme.seed}"
-            f" · tier {programme.tier}"
-        )
-        self._links = programme.links
-        self._faults = {name: (description, "waiting") for name, description in programme.faults.items()}
-        self._latest: deque[str] = deque(maxlen=_LATEST_EVENTS)
-        self._usual = "Ctrl-C ends the run and judges it" if programme.until_interrupted else ""
-        self._ending = self._usual
-        self._began_s = time.monotonic()
+    def __init__(self, programme: Programme, *, watched: bool = False) -> None:
+        self._programme = programme
+        self._title = " · ".join((
+            harmless(programme.name),
+            counted(len(programme.nodes), "node"),
+            f"seed {programme.seed}",
+            f"tier {programme.tier}",
+        ))  # fmt: skip
+        self._watched = watched
+        self._faults: dict[str, tuple[str, str, int | None]] = {
+            name: (description, "waiting", None) for name, description in programme.faults.items()
+        }
+        self._news: deque[Event] = deque(maxlen=_LATEST)
+        self._console: deque[Event] = deque(maxlen=_LATEST)
+        self._decided: dict[str, Outcome] = {}
+        self._usual = "Ctrl-C ends the run and judges it" if programme.until_interrupted and not watched else ""
+        self._notice = self._usual
+        self._pace: deque[tuple[float, int]] = deque([(programme.began_s, 0)], maxlen=64)
+        nodes = dict.fromkeys(programme.nodes, NodeView("waiting"))
+        links = dict.fromkeys(programme.links, LinkView())
+        self.snapshot = Snapshot(0, programme.duration_ns, nodes, links, {})
 
     def take(self, event: Event) -> None:
+        if event.kind == "console":
+            self._console.append(event)
+            return
+        self._news.append(event)
         if event.kind == "fault" and event.data.get("id") in self._faults:
-            description, _ = self._faults[event.data["id"]]
-            self._faults[event.data["id"]] = (description, str(event.data.get("stage")))
-        text = line(event)
-        if text is not None:
-            self._latest.append(text)
-        self._ending = _ENDINGS.get(event.kind, self._usual if event.kind == RELEASED else self._ending)
-
-    def draw(self, snapshot: Snapshot, height: int) -> RenderableType:
-        """All of it, cut to a terminal of `height` lines: what is not well comes first."""
-        fault_rows = min(len(self._faults), _FAULT_ROWS)
-        room = max(6, height - _FIXED_LINES - fault_rows - len(snapshot.checks))
-        nodes, links = _share(room, len(snapshot.nodes), len(self._links))
-        parts: list[RenderableType] = [
-            self._header(snapshot),
-            _nodes_table(snapshot.nodes, nodes),
-            _links_table({name: snapshot.links[name] for name in self._links if name in snapshot.links}, links),
-        ]
-        if self._faults:
-            parts.append(_faults_table(self._faults, fault_rows))
-        if snapshot.checks:
-            parts.append(_checks_table(snapshot.checks))
-        parts.extend(Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in self._latest)
-        return Group(*parts)
-
-    def _header(self, snapshot: Snapshot) -> RenderableType:
-        header = Table.grid(padding=(0, 2))
-        now = f"{snapshot.now_ns / NS_PER_S:.1f}"
-        wall_s = time.monotonic() - self._began_s
-        wall = Text(f"{wall_s:.0f} s watched", style="dim")
-        if snapshot.duration_ns is None:
-            header.add_row(Text(self._title, style="bold"), Text(f"{now} s"), wall, Text(self._ending, style="dim"))
+            description, _, _ = self._faults[event.data["id"]]
+            self._faults[event.data["id"]] = (description, str(event.data.get("stage")), event.t_ns)
+        elif event.kind == "check":  # the last word, after the last snapshot
+            with suppress(ValueError):
+                self._decided[str(event.data.get("label"))] = Outcome(str(event.data.get("outcome")))
         else:
-            bar = ProgressBar(total=snapshot.duration_ns, completed=snapshot.now_ns, width=24)
-            of = Text(f"{now} / {snapshot.duration_ns / NS_PER_S:g} s")
-            header.add_row(Text(self._title, style="bold"), of, bar, wall, Text(self._ending, style="dim"))
-        return header
+            self._notice = self._noticed(event)
 
+    def _noticed(self, event: Event) -> str:
+        match event.kind:
+            case "run.stopping":
+                return "stopping ..."
+            case "run.paused":
+                way = "`swarmrig watch --release` lets it go on"
+                way = way if self._watched else f"Enter (or {way.replace(' lets', ') lets')}"
+                return f"FROZEN: {', '.join(map(str, event.data.get('because', [])))}. {way}"
+            case "run.released" | "run.finished":
+                return self._usual
+            case "preparing":
+                return sentence(event) or ""
+        return self._notice
 
-def _share(room: int, nodes: int, links: int) -> tuple[int, int]:
-    """Rows for nodes and for links when both do not fit: nodes get at least two thirds."""
-    for_links = min(links, max(room - nodes, room // 3))
-    return max(1, min(nodes, room - for_links)), for_links
+    def see(self, snapshot: Snapshot) -> None:
+        """How it stands now."""
+        self.snapshot = snapshot
+        self._pace.append((time.monotonic(), snapshot.now_ns))
+        while len(self._pace) > 2 and self._pace[-1][0] - self._pace[1][0] > _SPEED_OVER_S:
+            self._pace.popleft()
 
+    def draw(self, width: int, height: int, *, last: bool = False) -> Lines:
+        """All of it, in a terminal of that size: what is not well comes first. The `last` picture stays, so it has
+        neither consoles, nor checks where the run's summary follows."""
+        header = self._header(width)
+        nodes, checks = self._nodes(width), self._checks()
+        blocks: list[Block[Any]] = [nodes, self._links(), *([] if last and not self._watched else [checks])]
+        blocks += [self._fault_stages(), self._events(), *([] if last else [self._consoles()])]
+        return Lines([*header, *fitted(blocks, height - len(header) - 1, width)])
 
-FREE_TEXT = ("console", "because")
+    def _header(self, width: int) -> list[Line]:
+        shot = self.snapshot
+        wall_s = time.monotonic() - self._programme.began_s
+        now = f"{self._programme.time} {shot.now_ns / NS_PER_S:.1f}"
+        status: Line = [(f"{now} s", "")]
+        if shot.duration_ns:
+            done = min(_BAR, _BAR * shot.now_ns // shot.duration_ns)
+            status = [(f"{now} / {shot.duration_ns / NS_PER_S:g} s  ", ""), ("━" * done, "green"),
+                      ("─" * (_BAR - done), "dim")]  # fmt: skip
+        status.append((f"  wall {wall_s:.0f} s  speed {self._speed()}", ""))
+        lines: list[Line] = [[(one_line(self._title, width), "bold")], status]
+        if self._notice:
+            style = "bold yellow" if self._notice.startswith("FROZEN") else "dim"
+            lines.append([(one_line(self._notice, width), style)])
+        return lines
 
+    def _speed(self) -> str:
+        """Of the run's time against the clock on the wall, over the last seconds."""
+        (early_s, early_ns), (late_s, late_ns) = self._pace[0], self._pace[-1]
+        if late_s <= early_s or late_ns == early_ns:
+            return "-"
+        speed = (late_ns - early_ns) / NS_PER_S / (late_s - early_s)
+        return f"{speed:.0f}x" if speed >= 10 else f"{speed:.1f}x"
 
-def _nodes_table(nodes: Mapping[str, NodeView], rows: int) -> Table:
-    table = _table("node", "state", ">boot", ">frames", ">Hz", "console")
-    for name, view in _first(nodes, rows, urgent=lambda view: view.state == "exited"):
-        table.add_row(
-            Text(harmless(name)),
-            Text(view.state, style=_STATE_STYLES.get(view.state, "")),
-            "" if view.boot_ns is None else f"{view.boot_ns / NS_PER_S:.3f} s",
-            str(view.frames),
-            f"{view.rate:.1f}" if view.rate else "",
-            Text(harmless(view.last_line), no_wrap=True, overflow="ellipsis"),
+    def _nodes(self, width: int) -> Block[tuple[str, NodeView]]:
+        columns = ("node", "state", ">boot", ">frames", ">Hz", "console" if width >= _WIDE else "")
+
+        def cells(entry: tuple[str, NodeView]) -> list[Cell]:
+            name, view = entry
+            boot = "" if view.boot_ns is None else _short_time(view.boot_ns)
+            rate = f"{view.rate:.1f}" if view.rate else ""
+            said = view.last_line if width >= _WIDE else ""
+            return [name, (view.state, _STATE_STYLES.get(view.state, "")), boot, str(view.frames), rate, said]
+
+        shown = list(self.snapshot.nodes.items())
+        return Block(columns, shown, cells, lambda entry: entry[1].state, lambda entry: entry[1].state == "exited")
+
+    def _links(self) -> Block[tuple[str, LinkView]]:
+        def cells(entry: tuple[str, LinkView]) -> list[Cell]:
+            name, view = entry
+            state = ("up", "green") if view.up else ("DOWN", "bold red")
+            return [name, state, str(view.frames), str(view.drops), ""]
+
+        links = self.snapshot.links
+        shown = [(name, links[name]) for name in self._programme.links if name in links]
+        return Block(
+            ("link", "state", ">frames", ">dropped", ""),
+            shown,
+            cells,
+            lambda entry: "up" if entry[1].up else "down",
+            lambda entry: not entry[1].up,
         )
-    return _with_rest(table, len(nodes) - rows)
 
+    def _checks(self) -> Block[tuple[str, Judgement | None]]:
+        def cells(entry: tuple[str, Judgement | None]) -> list[Cell]:
+            label, judgement = entry
+            outcome = _outcome(entry)
+            style = "dim" if outcome is None else OUTCOME_STYLES[outcome]
+            return [label, (outcome or "open", style), judgement.message if judgement is not None else ""]
 
-def _links_table(links: Mapping[str, LinkView], rows: int) -> Table:
-    table = _table("link", "state", ">frames", ">dropped")
-    for name, view in _first(links, rows, urgent=lambda view: not view.up):
-        state = Text("up", style="green") if view.up else Text("DOWN", style="bold red")
-        table.add_row(Text(harmless(name)), state, str(view.frames), str(view.drops))
-    return _with_rest(table, len(links) - rows)
+        def _outcome(entry: tuple[str, Judgement | None]) -> Outcome | None:
+            label, judgement = entry
+            return self._decided.get(label, None if judgement is None else judgement.outcome)
 
-
-def _faults_table(faults: Mapping[str, tuple[str, str]], rows: int) -> Table:
-    table = _table("fault", "stage")
-    for _, (description, stage) in _first(faults, rows, urgent=lambda fault: fault[1] != _OVER):
-        table.add_row(Text(harmless(description)), Text(stage, style="bold red" if stage == "failed" else ""))
-    return _with_rest(table, len(faults) - rows)
-
-
-def _checks_table(checks: Mapping[str, Judgement | None]) -> Table:
-    table = _table("check", "so far", "because")
-    for label, judgement in checks.items():
-        if judgement is None:
-            table.add_row(Text(harmless(label)), Text("open", style="dim"), "")
-        else:
-            outcome = Text(judgement.outcome.value, style=OUTCOME_STYLES[judgement.outcome])
-            message = Text(harmless(judgement.message), no_wrap=True, overflow="ellipsis")
-            table.add_row(Text(harmless(label)), outcome, message)
-    return table
-
-
-def _table(*columns: str) -> Table:
-    """Columns by title, `>` for numbers; a last one of text takes the room that the others leave."""
-    text_last = columns[-1] in FREE_TEXT
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold dim", expand=text_last)
-    for column in columns:
-        table.add_column(
-            column.lstrip(">"),
-            justify="right" if column.startswith(">") else "left",
-            no_wrap=True,
-            ratio=1 if column in FREE_TEXT else None,
+        return Block(
+            ("check", "so far" if not self._decided else "verdict", "because"),
+            list(self.snapshot.checks.items()),
+            cells,
+            lambda entry: _outcome(entry) or "open",
+            lambda entry: _outcome(entry) not in (None, Outcome.PASS),
+            least=3,
         )
-    return table
+
+    def _fault_stages(self) -> Block[tuple[str, str, int | None]]:
+        def cells(fault: tuple[str, str, int | None]) -> list[Cell]:
+            description, stage, since_ns = fault
+            at = "" if since_ns is None else f"{since_ns / NS_PER_S:.3f} s"
+            return [description, (stage, _STAGE_STYLES.get(stage, "yellow")), at, ""]
+
+        return Block(
+            ("fault", "stage", ">since", ""),
+            list(self._faults.values()),
+            cells,
+            lambda fault: fault[1],
+            lambda fault: fault[1] != FaultStage.HEAL_OBSERVED.value,
+        )
+
+    def _events(self) -> Block[tuple[Event, str]]:
+        told = [(event, said) for event in self._news if (said := sentence(event)) is not None]
+        return Block(
+            (">time", "event", ""),
+            told,
+            lambda entry: [
+                (f"{entry[0].t_ns / NS_PER_S:.3f} s", "dim"),
+                (entry[0].source, "dim"),
+                (entry[1], _NEWS_STYLES.get(entry[0].kind, "")),
+            ],
+        )
+
+    def _consoles(self) -> Block[Event]:
+        return Block(
+            (">time", "console", ""),
+            list(self._console),
+            lambda event: [
+                (f"{event.t_ns / NS_PER_S:.3f} s", "dim"), (event.source, "dim"), str(event.data.get("text", "")),
+            ],
+        )  # fmt: skip
 
 
-def _first(entries: Mapping[str, View], rows: int, *, urgent: Callable[[View], bool]) -> list[tuple[str, View]]:
-    """As many as there are rows; when not all fit, the urgent ones come first."""
-    ordered = list(entries.items())
-    if len(ordered) > rows:
-        ordered.sort(key=lambda entry: not urgent(entry[1]))
-    return ordered[:rows]
-
-
-def _with_rest(table: Table, hidden: int) -> Table:
-    if hidden > 0:
-        table.add_row(Text(f"... {hidden} more", style="dim"))
-    return table
+def _short_time(ns: int) -> str:
+    """In virtual time a small guest boots in microseconds."""
+    return f"{ns / 1e6:.3g} ms" if ns < NS_PER_S else f"{ns / NS_PER_S:.3f} s"
 
 
 class LiveView:
@@ -181,27 +234,46 @@ class LiveView:
         self._picture = picture
         self._live = live
         self._broken = False
+        self._show()
 
     def on_event(self, event: Event) -> None:
         self._picture.take(event)
+        if event.kind in _TURNS:
+            self._show()
 
     def progress(self, snapshot: Snapshot) -> None:
+        self._picture.see(snapshot)
+        self._show()
+
+    def end(self) -> None:
+        """Show how it stood at last."""
+        self._show(last=True)
+
+    def _show(self, *, last: bool = False) -> None:
         if self._broken:
             return
+        width, height = self._live.console.size
         try:
-            self._live.update(self._picture.draw(snapshot, self._live.console.height), refresh=True)
+            self._live.update(self._picture.draw(width, height, last=last), refresh=True)
         except OSError:  # the terminal is gone; the run is not
             self._broken = True
 
 
 @contextmanager
-def open_live_view(programme: Programme, *, console: Console | None = None) -> Iterator[LiveView]:
-    """A live display on the terminal; the last picture stays when it ends."""
+def open_live_view(
+    programme: Programme, *, watched: bool = False, console: Console | None = None
+) -> Iterator[LiveView]:
+    """A live display on the terminal; the last picture stays when it ends. `watched`: another process leads the run."""
     screen = console or Console(highlight=False)
     live = Live(console=screen, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-    live.start()
-    try:
-        yield LiveView(LivePicture(programme), live)
-    finally:
-        with suppress(OSError):  # the terminal may be gone
-            live.stop()
+    with without_echo():
+        live.start()
+        try:
+            view = LiveView(LivePicture(programme, watched=watched), live)
+            try:
+                yield view
+            finally:
+                view.end()
+        finally:
+            with suppress(OSError):  # the terminal may be gone
+                live.stop()
