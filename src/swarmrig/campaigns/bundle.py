@@ -147,7 +147,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _typed(settings: Mapping[str, Any]) -> Iterator[Path]:
-    """Settings that their backend declares as paths. Words of commands that look like one are programs of the machine."""
+    """Settings that their backend declares as paths. Words of commands that look so are the machine's programs."""
     yield from (leaf for leaf in _leaves(settings) if isinstance(leaf, Path))
 
 

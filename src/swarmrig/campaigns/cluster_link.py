@@ -1,0 +1,340 @@
+"""The connection to a Dask scheduler: which workers there are, what becomes of tasks, what to do when either is gone.
+
+Dask itself would run the tasks of a lost worker again, without a word. Here a run whose worker is lost is over, and
+whoever asked for it decides. And a connection that is lost is not taken up again: another one is made, and what was
+under way is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import warnings
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from swarmrig.campaigns.task import Resources
+from swarmrig.campaigns.worker_order import Answer, Order
+from swarmrig.errors import HostError, MissingExtraError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+T = TypeVar("T")
+CONNECT_S = 10.0
+REFRESH_S = 5.0
+"""How often the scheduler is asked for its workers, beside when it tells of a change."""
+RETRY_S = 0.5
+"""Between two attempts to reach a scheduler that does not answer."""
+ANSWER_S = 60.0
+"""How long the scheduler may take for an answer about itself."""
+WORKER_S = 180.0
+"""How long a worker may take to store or read a part of a file."""
+RESUME = "`--resume` goes on with what has not been run, when the cluster is there again"
+
+
+class LostError(Exception):
+    """What was asked of a worker came to nothing: it is gone, or the scheduler is. One line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A worker, as the scheduler knows it."""
+
+    address: str
+    threads: int
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+    def covers(self, need: Mapping[str, float]) -> bool:
+        return all(self.resources.get(name, 0.0) >= amount for name, amount in need.items())
+
+
+def dask_resources(resources: Resources) -> dict[str, float]:
+    """What a run takes of what a worker declares: `cores`, `memory` (MiB), `kvm`, `docker`.
+
+    The last two are there or not, so a run takes only a trace of them.
+    """
+    need = {"cores": float(resources.cores), "memory": float(resources.memory_mib)}
+    trace = 1 / 1024
+    return need | ({"kvm": trace} if resources.kvm else {}) | ({"docker": trace} if resources.docker else {})
+
+
+class Link:
+    """A connection that is made again when it is lost. Made by `open_link`."""
+
+    def __init__(self, address: str, patience_s: float) -> None:
+        self.address = address
+        self.machines: Mapping[str, Machine] = {}
+        self._patience_s = patience_s
+        self._client: Client | None = None
+        self._losses: dict[str, asyncio.Future[str]] = {}
+        self._stirred = anyio.Event()
+        self._changed = anyio.Event()
+        self._over: HostError | None = None
+
+    async def client(self) -> Client:
+        """Waits for a connection. HostError when there will be none."""
+        while self._client is None:
+            self._raise_over()
+            await self._changed.wait()
+        return self._client
+
+    async def on_worker(self, worker: str, function: Callable[..., Any], *words: Any, deadline_s: float) -> Any:
+        """Call a function on a worker, beside its tasks. LostError when that comes to nothing."""
+        client = await self.client()
+        try:
+            with anyio.fail_after(deadline_s):
+                answers = await client.run(function, *words, workers=[worker])
+            return answers[worker]
+        except TimeoutError:
+            raise LostError(f"worker {worker} did not answer within {deadline_s:g} s") from None
+        except Exception as error:  # whatever Dask, the network or the worker makes of it
+            raise LostError(f"worker {worker}: {_line(error)}") from error
+
+    @asynccontextmanager
+    async def submitted(
+        self, function: Callable[[Order], Any], order: Order, need: Mapping[str, float], worker: str | None = None
+    ) -> AsyncIterator[Answer]:
+        """Have an order executed; the answer's run stays on its worker until the context ends.
+
+        Raises LostError when the worker or the scheduler goes away before, HostError when no worker can execute it
+        any more. A cancelled call ends the run.
+        """
+        client = await self.client()
+        loss = self._losses[order.key] = asyncio.get_running_loop().create_future()
+        future = client.submit(
+            function, order, key=order.key, pure=False, resources=dict(need), retries=0,
+            workers=None if worker is None else [worker],
+        )  # fmt: skip
+        try:
+            yield await self._first(_result_of(future), loss, self._absence(need))
+        finally:
+            del self._losses[order.key]
+            with anyio.CancelScope(shield=True), suppress(Exception):
+                if client is self._client:
+                    await client.cancel([future], force=True)
+
+    async def _first(self, result: Any, loss: asyncio.Future[str], absence: Any) -> Answer:
+        """The result, unless it is lost, or nobody is there to make it, before."""
+        resulting, absent = asyncio.ensure_future(result), asyncio.ensure_future(absence)
+        try:
+            await asyncio.wait([resulting, absent, loss], return_when=asyncio.FIRST_COMPLETED)
+            if loss.done():
+                raise LostError(loss.result())
+            if absent.done():
+                absent.result()
+            answer: Answer = resulting.result()
+            return answer
+        finally:
+            for task in (resulting, absent):
+                task.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([resulting, absent])
+            for task in (resulting, absent):
+                if not task.cancelled():
+                    task.exception()
+
+    async def _absence(self, need: Mapping[str, float]) -> None:
+        """Raises HostError once nobody has covered this need for long."""
+        while True:
+            self._raise_over()
+            if not self.covered(need):
+                with anyio.move_on_after(self._patience_s):
+                    while not self.covered(need):
+                        self._raise_over()
+                        await self._changed.wait()
+            if not self.covered(need):
+                message = f"for {self._patience_s:g} s no worker of {self.address} has offered {told(need)}"
+                raise HostError(message, hint=RESUME)
+            await self._changed.wait()
+
+    def covered(self, need: Mapping[str, float]) -> bool:
+        """Is there a worker that declares as much?"""
+        return any(machine.covers(need) for machine in self.machines.values())
+
+    def _raise_over(self) -> None:
+        if self._over is not None:
+            raise HostError(self._over.message, hint=self._over.hint)
+
+    async def keep(self, client: Client) -> None:
+        """Watch the connection, and make another one when it is lost; returns when there is none for too long."""
+        while True:
+            try:
+                await self._watch(client)
+            finally:
+                self._client = None
+                self._lose(list(self._losses), f"the scheduler at {self.address} went away")
+                self._update({})
+                await _close(client)
+            found: Client | None = None
+            with anyio.move_on_after(self._patience_s):
+                found = await self._connect_again()
+            if found is None:
+                message = f"the scheduler at {self.address} went away, and has not come back for {self._patience_s:g} s"
+                self._over = HostError(message, hint=RESUME)
+                self._update({})
+                return
+            client = found
+
+    async def connected(self) -> Client:
+        """Make a connection, and take it into use. HostError when nobody answers."""
+        client = await connect(self.address)
+        try:
+            await self._attach(client)
+        except BaseException:
+            await _close(client)
+            raise
+        return client
+
+    async def _attach(self, client: Client) -> None:
+        client.subscribe_topic("all", self._on_event)
+        machines = _machines_in(await _identity(client))
+        self._client = client
+        self._update(machines)
+
+    async def _watch(self, client: Client) -> None:
+        """Returns when the scheduler is gone, or another one."""
+        with suppress(OSError, TimeoutError):
+            known = await _identity(client)
+            while True:
+                with anyio.move_on_after(REFRESH_S):
+                    await self._stirred.wait()
+                self._stirred = anyio.Event()
+                found = await _identity(client)
+                if found["id"] != known["id"] or client.status != "running":
+                    return
+                self._update(_machines_in(found))
+
+    async def _connect_again(self) -> Client:
+        while True:
+            with suppress(HostError, OSError, TimeoutError):
+                return await self.connected()
+            await anyio.sleep(RETRY_S)
+
+    def _on_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        _, told_of = event
+        if told_of.get("action") == "remove-worker":
+            worker = told_of.get("worker")
+            keys = [*told_of.get("processing-tasks", ()), *told_of.get("lost-computed-tasks", ())]
+            self._lose(keys, f"worker {worker} went away in the middle of it")
+        if told_of.get("action") in ("add-worker", "remove-worker"):
+            self._stirred.set()
+
+    def _lose(self, keys: list[str], why: str) -> None:
+        for key in keys:
+            loss = self._losses.get(key)
+            if loss is not None and not loss.done():
+                loss.set_result(why)
+
+    def _update(self, machines: Mapping[str, Machine]) -> None:
+        self.machines = machines
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+@asynccontextmanager
+async def open_link(address: str, *, patience_s: float) -> AsyncIterator[Link]:
+    """Connect to a scheduler. `patience_s`: how long it, or workers, may be away. HostError when there is none."""
+    with _quiet():
+        link = Link(address, patience_s)
+        client = await link.connected()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(link.keep, client)
+            try:
+                yield link
+            finally:
+                tasks.cancel_scope.cancel()
+
+
+async def connect(address: str) -> Client:
+    """A client of the scheduler there. HostError when there is none, or Dask is not installed."""
+    try:
+        from distributed import Client
+        from distributed.core import connect as knock
+    except ImportError as error:
+        raise MissingExtraError("--on", "cluster") from error
+    try:
+        comm = await knock(address, timeout=CONNECT_S, **_security(address))
+        await comm.close()
+        return await _ready(Client(address, asynchronous=True, timeout=CONNECT_S, set_as_default=False))
+    except (OSError, TimeoutError, ValueError, ImportError) as error:
+        raise HostError(
+            f"no Dask scheduler answers at {address}: {_line(error)}",
+            hint="`dask scheduler` prints its address, tcp://HOST:8786 by default; is it running, and reachable?",
+        ) from error
+
+
+async def _ready(client: Client) -> Client:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other versions: those are compared by the campaign itself
+            await client
+    except BaseException:
+        await _close(client)
+        raise
+    return client
+
+
+def _security(address: str) -> dict[str, Any]:
+    """What Dask's configuration says of TLS, for addresses that need it."""
+    from distributed.security import Security
+
+    if not address.startswith("tls"):
+        return {}
+    arguments: dict[str, Any] = Security().get_connection_args("client")
+    return arguments
+
+
+async def _result_of(future: Any) -> Answer:
+    from distributed.client import FutureCancelledError
+
+    try:
+        answer: Answer = await future.result()
+        return answer
+    except FutureCancelledError as error:
+        raise LostError(f"Dask gave it up: {_line(error)}") from None
+    except Exception as error:  # KilledWorker, or whatever the worker could not do
+        raise LostError(f"{type(error).__name__}: {_line(error)}") from error
+
+
+async def _identity(client: Client) -> dict[str, Any]:
+    with anyio.fail_after(ANSWER_S):
+        found: dict[str, Any] = await client.scheduler.identity(n_workers=-1)
+        return found
+
+
+def _machines_in(identity: Mapping[str, Any]) -> dict[str, Machine]:
+    return {
+        address: Machine(address, int(worker["nthreads"]), dict(worker.get("resources") or {}))
+        for address, worker in identity["workers"].items()
+    }
+
+
+async def _close(client: Client) -> None:
+    with suppress(Exception), anyio.move_on_after(CONNECT_S, shield=True):
+        await client.close(timeout=CONNECT_S)
+
+
+def _quiet() -> Any:
+    """Dask's own log would be among what the command line shows."""
+    try:
+        from distributed.utils import silence_logging_cmgr
+    except ImportError as error:
+        raise MissingExtraError("--on", "cluster") from error
+    return silence_logging_cmgr(logging.CRITICAL)
+
+
+def told(need: Mapping[str, float]) -> str:
+    """`cores=1 memory=256`, as `--resources` takes it."""
+    return " ".join(
+        f"{name}={max(amount, 1) if name in ('kvm', 'docker') else amount:g}" for name, amount in need.items()
+    )
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:299] + "…"
