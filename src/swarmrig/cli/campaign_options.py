@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,3 +50,14 @@ def selection_options(command: Command) -> Command:
     for decorate in reversed(_SELECTION_OPTIONS):
         decorated = decorate(decorated)
     return decorated
+
+
+HISTORY = Path("runs/history.sqlite")
+
+history_option = option(
+    "--history",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=HISTORY,
+    help=f"The history of campaigns. Default: {HISTORY}.",
+)

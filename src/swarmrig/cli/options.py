@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from swarmrig.model.units import parse_duration_ns
+from swarmrig.model.units import parse_duration_ns, parse_ratio
 
 Command = Callable[..., Any]
 
@@ -159,6 +159,29 @@ output_dir_option = option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     help="Where the run directory is made. Default: runs.",
+)
+
+
+def share_of(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    """A number of `5%`, `0.05`."""
+    try:
+        return parse_ratio(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _confidence(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    confidence = share_of(ctx, param, value)
+    if not 0.5 <= confidence < 1:
+        raise click.BadParameter("lies between 50% and 100%, which nothing reaches")
+    return confidence
+
+
+confidence_option = option(
+    "--confidence", default="95%", metavar="SHARE", callback=_confidence, help="How sure to be. Default: 95%."
+)
+tolerance_option = option(
+    "--tolerance", default="5%", metavar="SHARE", callback=share_of, help="How much worse is nothing. Default: 5%."
 )
 
 anyway_option = option("--anyway", is_flag=True, help="Compare what can be compared, also of inexact or broken runs.")

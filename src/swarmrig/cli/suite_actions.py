@@ -105,16 +105,17 @@ def tell_comparison(first: Path, second: Path, judging: Judging, *, as_json: boo
                   "comparisons": [comparison.as_json() for comparison in comparisons]})  # fmt: skip
         return EXIT_CODES[verdict]
     for comparison in comparisons:
-        say(_comparison_line(comparison))
+        say(comparison_text(comparison, f"{comparison.change.value:<13}"))
     say("")
     counts = Counter(comparison.change for comparison in comparisons)
     say(", ".join(f"{counts[change]} {change.lower()}" for change in counts) + f": {verdict.value}")
     return EXIT_CODES[verdict]
 
 
-def _comparison_line(comparison: Comparison) -> str:
+def comparison_text(comparison: Comparison, word: str, variant: str = "") -> str:
+    """A counter in a line that begins with a word."""
     before, after = comparison.medians
-    text = f"{comparison.change.value:<13} {harmless(comparison.scenario)} {harmless(comparison.metric)}: "
+    text = f"{word} {harmless(comparison.scenario)}{variant} {harmless(comparison.metric)}: "
     if before is not None and after is not None:
         share = f" ({(after - before) / abs(before):+.1%})" if before else ""
         early, late = comparison.runs

@@ -1,4 +1,4 @@
-"""`swarmrig campaign run|plan|merge`"""
+"""`swarmrig campaign run|plan|merge|show|compare|trends|import`"""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ COMMANDS = {
     "run": "Run a campaign file, or go on with a campaign.",
     "plan": "List the runs of a campaign file; launch nothing.",
     "merge": "Put the shards of one campaign together.",
+    "show": "Show how a campaign went.",
+    "compare": "Compare two campaigns.",
+    "trends": "Tell how campaigns went over time.",
+    "import": "Add campaigns to a history.",
 }
 """Name of a command and of its module -> one line of help."""
 

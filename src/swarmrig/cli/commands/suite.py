@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from swarmrig.cli.options import json_option, option
-from swarmrig.model.units import parse_ratio
+from swarmrig.cli.options import confidence_option, json_option, option, tolerance_option
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -124,18 +123,11 @@ def summarize(
     return recommended if enforce else 0
 
 
-def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
-    try:
-        return parse_ratio(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @command.command("compare")
 @click.argument("first", metavar="BEFORE", type=click.Path(path_type=Path))
 @click.argument("second", metavar="AFTER", type=click.Path(path_type=Path))
-@option("--confidence", default="95%", metavar="SHARE", callback=_share, help="How sure to be. Default: 95%.")
-@option("--tolerance", default="5%", metavar="SHARE", callback=_share, help="How much worse is nothing. Default: 5%.")
+@confidence_option
+@tolerance_option
 @json_option
 def compare(first: Path, second: Path, confidence: float, tolerance: float, as_json: bool) -> int:
     """Compare two runs of a suite (directories, or their summary.json): what became worse, beyond the noise.
@@ -149,8 +141,6 @@ def compare(first: Path, second: Path, confidence: float, tolerance: float, as_j
     from swarmrig.cli.suite_actions import tell_comparison
     from swarmrig.suites.compare import Judging
 
-    if not 0.5 <= confidence < 1:
-        raise click.UsageError("--confidence lies between 50% and 100%, which nothing reaches")
     return tell_comparison(first, second, Judging(confidence, tolerance), as_json=as_json)
 
 
