@@ -10,7 +10,7 @@ import pytest
 from swarmrig.cli.ci import MOST, annotate, job_summary, mute_commands, tell_ci
 from swarmrig.errors import HostError
 from swarmrig.model.record import RunRecord
-from swarmrig.model.scenario import CheckSpec, NetworkSpec, NodeSpec, Scenario, SourceRef, TimeMode, Topology
+from swarmrig.model.scenario import NetworkSpec, NodeSpec, Scenario, SourceRef, TimeMode, Topology
 from swarmrig.model.verdict import CheckResult, Evidence, Judgement, Outcome
 
 S = 1_000_000_000
@@ -18,11 +18,9 @@ FAIL = Judgement(Outcome.FAIL, "nothing,\nat all: 5%", (Evidence("nodes/a/consol
 
 
 def record(*results: CheckResult, failures: tuple[str, ...] = ()) -> RunRecord:
-    checks = tuple(
-        CheckSpec(result.name, result.label, {}, SourceRef("ci/a.yml", 3 + n, 5)) for n, result in enumerate(results)
-    )
+    results = tuple(replace(result, source=SourceRef("ci/a.yml", 3 + n, 5)) for n, result in enumerate(results))
     nodes = (NodeSpec("a", 0),)
-    scenario = Scenario("rooms", S, 7, TimeMode.REAL, NetworkSpec(topology=Topology.MESH), nodes, (), checks)
+    scenario = Scenario("rooms", S, 7, TimeMode.REAL, NetworkSpec(topology=Topology.MESH), nodes)
     return RunRecord(
         "aaaaaaaa", scenario, "0", "exact", None, "2026-01-01T00:00:00Z", S, False, Outcome.FAIL, 2, results, (), (),
         (), {}, failures=failures,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,9 +62,8 @@ def tell_ci(record: RunRecord) -> None:
 
 def annotate(record: RunRecord, workspace: Path) -> Iterator[str]:
     """One command for each check that did not pass and each failure of the rig, at the check's line of the scenario."""
-    sources: dict[str, SourceRef | None] = {check.label: check.source for check in record.scenario.checks}
     told = {"error": 0, "warning": 0}
-    for level, title, message, source in (*_of_checks(record, sources), *_of_rig(record)):
+    for level, title, message, source in (*_of_checks(record), *_of_rig(record)):
         told[level] += 1
         if told[level] <= MOST:
             properties = {**_place(source, workspace), "title": title}
@@ -72,14 +71,12 @@ def annotate(record: RunRecord, workspace: Path) -> Iterator[str]:
             yield f"::{level} {words}::{_data(message)}"
 
 
-def _of_checks(
-    record: RunRecord, sources: Mapping[str, SourceRef | None]
-) -> Iterator[tuple[str, str, str, SourceRef | None]]:
+def _of_checks(record: RunRecord) -> Iterator[tuple[str, str, str, SourceRef | None]]:
     for result in record.checks:
         level = _LEVELS.get(result.judgement.counted)
         if level is not None:
             title = f"{record.scenario.name}: {result.judgement.outcome.value} {result.label}"
-            yield level, title, _message(result), sources.get(result.label)
+            yield level, title, _message(result), result.source
 
 
 def _message(result: CheckResult) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swarmrig.model.scenario import SourceRef
 
 
 class Outcome(StrEnum):
@@ -61,6 +64,8 @@ class CheckResult:
     name: str
     label: str
     judgement: Judgement
+    source: SourceRef | None = None
+    """Where the scenario asks for it."""
 
 
 def worst(outcomes: list[Outcome]) -> Outcome:

@@ -160,7 +160,8 @@ class ScheduledFault:
         outcome = Outcome.PASS if proof.status is ProofStatus.PROVED else severity
         message = proof.message if outcome is Outcome.PASS else f"{proof.status}: {proof.message}"
         measured = {"id": self.spec.id, "kind": self.spec.kind, "status": proof.status.value}
-        return CheckResult(FAULT, label, Judgement(outcome, message, tuple(self.evidence), severity, measured))
+        judgement = Judgement(outcome, message, tuple(self.evidence), severity, measured)
+        return CheckResult(FAULT, label, judgement, self.spec.source)
 
     def record(self) -> FaultRecord:
         proof = self.proof()

@@ -55,7 +55,7 @@ class Judge:
             elif judgement.outcome is Outcome.PASS and not judgement.evidence:
                 message = f"it says {judgement.message!r}, but points to no evidence"
                 judgement = Judgement(Outcome.INCONCLUSIVE, message, severity=judgement.severity)
-            results.append(CheckResult(spec.name, label, judgement))
+            results.append(CheckResult(spec.name, label, judgement, spec.source))
         return tuple(results)
 
     def _guarded(self, index: int, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
