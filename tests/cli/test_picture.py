@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -33,6 +34,7 @@ CUSTOM = tuple(LinkSpec(pair, Impairment()) for pair in [("coord", "s1"), ("s1",
 CASES = [
     (Topology.STAR, 2, {}), (Topology.STAR, 4, {"hub": "s1"}), (Topology.STAR, 40, {}), (Topology.MESH, 1, {}),
     (Topology.MESH, 6, {}), (Topology.LINE, 1, {}), (Topology.LINE, 2, {}), (Topology.LINE, 5, {}),
+    (Topology.STAR, 15, {}), (Topology.MESH, 16, {}), (Topology.STAR, 120, {}),
     (Topology.RING, 3, {}), (Topology.RING, 24, {}), (Topology.CUSTOM, 4, {"links": CUSTOM}),
 ]  # fmt: skip
 
@@ -49,6 +51,13 @@ def test_every_place_is_drawn_once_and_apart(topology, count, network):
     assert set(points) == set(names)
     for (one, a), (other, b) in itertools.combinations(points.items(), 2):
         assert not boxes_overlap(a, b), (one, other)
+
+
+@pytest.mark.parametrize("count", [20, 40, 41, 80, 120])
+def test_no_wire_of_a_large_star_lies_on_another(count):
+    points = layout(graph_of(scenario(Topology.STAR, count)))
+    turns = sorted(math.atan2(y, x) for name, (x, y) in points.items() if name != "coord")
+    assert min(after - before for before, after in itertools.pairwise(turns)) > 1e-4
 
 
 @pytest.mark.parametrize(("topology", "count", "network"), CASES)

@@ -106,6 +106,9 @@ def test_a_run_that_passed(opened, a_run):
         page.page.evaluate(f"location.hash = ''; document.querySelector('#moment').value = {seconds}e9 / RUN.step")
         page.page.dispatch_event("#moment", "input")
         assert link.get_attribute("class").split()[1] in {state, "lossy" if state == "up" else state}
+    cursor = "document.querySelector('#timeline-plot').layout.shapes.at(-1).x0"
+    page.page.wait_for_function(f"{cursor} === Number(document.querySelector('#moment').value) * RUN.step / 1e9")
+    assert page.page.evaluate("[...document.querySelectorAll('#network svg > g')].at(-1).classList[0]") == "place"
     page.page.focus("#moment")
     before = page.text("#moment-text")
     page.page.keyboard.press("ArrowRight")

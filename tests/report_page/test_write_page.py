@@ -5,14 +5,17 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from tests.report_page.by_hand import S, a_check, at_line
+from tests.report_page.by_hand import MS, S, a_check, at_line
 
 from swarmrig.cli import session
 from swarmrig.cli.main import root
 from swarmrig.errors import HostError, MissingExtraError
+from swarmrig.model.network import DevicePlan, Impairment, LinkPlan, NetworkPlan
+from swarmrig.net.plan_file import dump_plan
 from swarmrig.reports.page import render
 from swarmrig.reports.page.data import page_data, spans
 from swarmrig.reports.page.material import read_material
+from swarmrig.reports.page.topology import drawing
 from swarmrig.reports.page.words import short, target
 from swarmrig.reports.web import files
 from swarmrig.reports.web.files import as_script
@@ -37,6 +40,32 @@ def test_it_can_be_made_again_and_gives_the_same(made):
     made.results([a_check()])
     first = render.write_page(made.path).read_bytes()
     assert render.write_page(made.path / "results.json").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "verdict", "looks"),
+    [(False, "PASS", "pass"), (True, "PASS", "warn"), (True, "FAIL", "fail"), (False, "FATAL", "fatal")],
+)
+def test_what_passed_until_it_was_interrupted_is_not_green(made, interrupted, verdict, looks):
+    made.results(run={"interrupted": interrupted}, verdict=verdict)
+    assert f'class="verdict {looks}"' in render.write_page(made.path).read_text()
+
+
+def test_what_most_links_do_is_said_once(made):
+    made.results()
+    material = read_material(made.path)
+    assert drawing(material).usual == ""
+    ends = [DevicePlan(f"s{n}", f"52:54:00:00:00:{n:02x}", "") for n in range(5)]
+    links = [
+        LinkPlan(f"s{n}--hub", f"s{n}", "hub", *[Impairment(latency_ns=(1 if n else 9) * MS)] * 2) for n in range(5)
+    ]
+    material.network = NetworkPlan(1, (DevicePlan("hub", "52:54:00:00:00:ff", ""), *ends), tuple(links))
+    assert drawing(material).usual == "1ms"
+    (made.path / "net/plan.json").write_text(dump_plan(material.network))
+    page = render.write_page(made.path).read_text()
+    assert "A link without words: 1ms." in page
+    assert page.count(">9ms</text>") == 1
+    assert ">1ms</text>" not in page
 
 
 def test_data_cannot_end_its_script():

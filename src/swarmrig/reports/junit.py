@@ -36,13 +36,14 @@ def junit(record: RunRecord) -> str:
     return document_text(suite, time_s=record.run_ns / NS_PER_S)
 
 
-def document_text(suite: TestSuite, *, time_s: float | None = None) -> str:
-    """The document of one suite, with its statistics; `time_s` in place of the sum of its cases."""
+def document_text(*suites: TestSuite, time_s: float | None = None) -> str:
+    """The document of these suites, with their statistics; `time_s` in place of the sum of the cases of a single one."""
     document = JUnitXml("swarmrig")
-    document.append(suite)
+    for suite in suites:
+        document.append(suite)
     document.update_statistics()
     if time_s is not None:
-        suite.time = document.time = round(time_s, 3)
+        suites[0].time = document.time = round(time_s, 3)
     body: bytes = document.tostring()
     return '<?xml version="1.0" encoding="utf-8"?>\n' + body.decode() + "\n"
 

@@ -15,36 +15,39 @@ def summary_text(record: RunRecord) -> str:
     scenario = record.scenario
     interrupted = ", interrupted" if record.interrupted else ""
     lines = [
-        f"# {_line(scenario.name)}: {record.verdict}",
+        f"# {one_line(scenario.name)}: {record.verdict}",
         "",
         f"{len(scenario.nodes)} nodes, {scenario.network.topology}, {format_seconds(record.run_ns)}, "
         f"seed {scenario.seed}, tier {record.tier}, exit code {record.exit_code}{interrupted}",
     ]
     checks = [result for result in record.checks if result.name != FAULT]
-    lines += _section("Checks", [line for result in checks for line in _check(result)])
-    lines += _section("Faults", [line for fault in record.faults for line in _fault(fault)])
-    lines += _section("Failures of the rig", [f"- {_line(failure)}" for failure in record.failures])
-    lines += _section("Warnings", [f"- {_line(warning)}" for warning in warnings(record)])
+    lines += section("Checks", [line for result in checks for line in _check(result)])
+    lines += section("Faults", [line for fault in record.faults for line in _fault(fault)])
+    lines += section("Failures of the rig", [f"- {one_line(failure)}" for failure in record.failures])
+    lines += section("Warnings", [f"- {one_line(warning)}" for warning in warnings(record)])
     return "\n".join(lines) + "\n"
 
 
-def _section(title: str, lines: list[str]) -> list[str]:
+def section(title: str, lines: list[str]) -> list[str]:
+    """A heading and what is below it; nothing when nothing is."""
     return ["", f"## {title}", "", *lines] if lines else []
 
 
 def _check(result: CheckResult) -> list[str]:
     judgement = result.judgement
-    lines = [f"- {judgement.outcome:<12} {_line(result.label)}: {_line(judgement.message)}"]
-    return lines + [f"  - `{_line(str(item)).replace('`', '')}`" for item in judgement.evidence[:_EVIDENCE_SHOWN]]
+    lines = [f"- {judgement.outcome:<12} {one_line(result.label)}: {one_line(judgement.message)}"]
+    return lines + [f"  - `{one_line(str(item)).replace('`', '')}`" for item in judgement.evidence[:_EVIDENCE_SHOWN]]
 
 
 def _fault(fault: FaultRecord) -> list[str]:
     optional = "" if fault.required else " (not required)"
-    lines = [f"- {fault.status:<13} {_line(fault.id)}: {_line(fault.description)}{optional}: {_line(fault.message)}"]
+    lines = [
+        f"- {fault.status:<13} {one_line(fault.id)}: {one_line(fault.description)}{optional}: {one_line(fault.message)}"
+    ]
     stages = ", ".join(f"{stage} at {format_seconds(t_ns)}" for stage, t_ns in fault.stages)
     return lines + ([f"  - {stages}"] if stages else [])
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """One line without control characters: consoles and file names can hold anything."""
     return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))

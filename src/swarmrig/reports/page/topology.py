@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from operator import itemgetter
 
 from swarmrig.reports.page.material import Material
 from swarmrig.reports.picture.graph import Place, Wire, network_graph
 from swarmrig.reports.picture.layout import BOX_HEIGHT, BOX_WIDTH, Point, layout
 
 _MARGIN = 12.0
+_FEW = 3
+"""Wires that have room for words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Drawing:
     box: tuple[float, float]
     places: tuple[tuple[Place, Point], ...]
     wires: tuple[tuple[Wire, Point, Point], ...]
+    usual: str
+    """What most links do to frames; said once, not at each of them. "" when links are few, or differ."""
 
 
 def drawing(material: Material) -> Drawing | None:
@@ -44,4 +50,10 @@ def drawing(material: Material) -> Drawing | None:
         (BOX_WIDTH, BOX_HEIGHT),
         tuple((place, points[place.name]) for place in graph.places),
         tuple((wire, points[wire.a], points[wire.b]) for wire in graph.wires),
+        _usual([wire.note for wire in graph.wires]),
     )
+
+
+def _usual(notes: list[str]) -> str:
+    note, count = max(Counter(notes).items(), key=itemgetter(1), default=("", 0))
+    return note if count > max(_FEW, len(notes) / 2) else ""

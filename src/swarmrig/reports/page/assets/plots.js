@@ -77,9 +77,12 @@ class Plots {
     const traces = [...this.nodeTraces(), ...this.faultTraces(), ...this.checkTraces()];
     const rows = [...this.run.nodes.map((node) => `n${node.id}`), ...this.run.faults.map((fault) => `f${fault.id}`), ...(this.run.checks.length ? ["checks"] : [])];
     const names = rows.map((row) => safe(shortened(row === "checks" ? "checks" : row.slice(1), this.narrow ? 10 : 24)));
-    const layout = this.layout(Math.max(170, 90 + rows.length * 26), { legend: { orientation: "h", y: -0.12 - 1 / (rows.length + 2) } });
+    const inner = Math.max(80, rows.length * (this.narrow ? 22 : 26));
+    const legend = { orientation: "h", y: -36 / inner, ...(this.narrow ? { entrywidth: 130, maxheight: 400 } : {}) };
+    const layout = this.layout(inner + (this.narrow ? 190 : 110), { legend });
     Object.assign(layout.yaxis, { tickvals: rows.map((_, index) => index), ticktext: names, range: [rows.length - 0.4, -0.6], zeroline: false });
-    layout.shapes = this.faultBands(rows);
+    this.bands = this.faultBands(rows);
+    layout.shapes = [...this.bands, ...this.cursor()];
     this.plot(this.boxes[0], traces, layout);
   }
 
@@ -107,7 +110,8 @@ class Plots {
     const looks = { injected: ["triangle-down", "fail"], observed: ["circle", "fail"], healed: ["triangle-up", "pass"], "heal observed": ["circle", "pass"], failed: ["x", "fatal"], skipped: ["line-ew-open", "faint"] };
     return Object.entries(looks).map(([stage, [symbol, look]]) => this.points(`fault: ${stage}`, symbol, look,
       this.run.faults.flatMap((fault, index) => fault.stages.filter((one) => one[0] === stage).map(([, t]) => ({
-        t, row: first + index, text: `${safe(fault.id)}: ${stage}<br>${safe(shortened(fault.description || "", 100))}`,
+        // what was done stands above what was seen of it, which is often at the same time
+        t, row: first + index + (stage === "injected" || stage === "healed" ? -0.3 : 0.1), text: `${safe(fault.id)}: ${stage}<br>${safe(shortened(fault.description || "", 100))}`,
         to: this.place(fault.evidence.find((item) => item.note === stage)) || { kind: "moment", t },
       }))))).filter((trace) => trace.x.length);
   }
@@ -124,10 +128,23 @@ class Plots {
 
   points(name, symbol, look, found) {
     return {
-      type: "scatter", mode: "markers", name, x: found.map((one) => one.t / 1e9), y: found.map((one) => one.row),
+      type: "scatter", mode: "markers", cliponaxis: false, name, x: found.map((one) => one.t / 1e9), y: found.map((one) => one.row),
       text: found.map((one) => `${one.text}<br>${seconds(one.t)}`), customdata: found.map((one) => one.to), hoverinfo: "text",
       marker: { symbol, size: 11, color: colour(look), line: { width: 1, color: colour("back") } },
     };
+  }
+
+  // The moment at which the network is shown.
+  cursor() {
+    return this.at === undefined ? [] : [{ type: "line", x0: this.at, x1: this.at, yref: "paper", y0: 0, y1: 1, line: { color: colour("accent"), width: 1.5, dash: "dot" } }];
+  }
+
+  moment(t) {
+    this.at = t;
+    if (!this.waiting) this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      Plotly.relayout(this.boxes[0], { shapes: [...this.bands, ...this.cursor()] });
+    });
   }
 
   // From the injection of a fault to its end, behind everything.
@@ -171,10 +188,10 @@ class Plots {
     });
     const measured = them.map((one) => this.withGaps(one.access ? [] : one.latency));
     const latency = them.map((one, index) => trace(one, index, measured[index].map(([step]) => (step + 0.5) * this.step), measured[index].map((times) => times[1]), { customdata: measured[index].map((times) => times[2]), hovertemplate: "%{x:.3f} s: median %{y:.3f} ms, p95 %{customdata:.3f} ms", mode: "lines+markers", marker: { size: 4 } })).filter((one) => one.x.length);
-    const axis = (title, more) => { const layout = this.layout(this.narrow ? 260 : 240, {}); Object.assign(layout.yaxis, { title: this.narrow ? "" : title, rangemode: "tozero", ...more }); return layout; };
+    const axis = (title, more) => { const layout = this.layout(this.narrow ? 260 : 240, {}); Object.assign(layout.yaxis, { title: { text: this.narrow ? "" : title }, rangemode: "tozero", ...more }); return layout; };
     document.getElementById("rate-title").textContent = links ? "Rate: frames delivered each second" : "Rate: frames that each node sent, at its own port";
-    document.getElementById("loss-title").textContent = links ? "Loss: share of frames that did not cross the link" : "Loss: share of frames that were lost on the node's own link";
-    document.getElementById("latency-title").textContent = links ? "Latency: median time on the link" : "Latency: median time from the sender's port to the receiver's";
+    document.getElementById("loss-title").textContent = links ? "Loss: frames that did not cross the link, in %" : "Loss: frames that were lost on the node's own link, in %";
+    document.getElementById("latency-title").textContent = links ? "Latency: median time on the link, in ms" : "Latency: median time from the sender's port to the receiver's, in ms";
     document.getElementById("latency-note").textContent = latency.length ? "Measured by seeing the same frame again where the link ends in a switch or router." : "Nothing to measure: no frame was seen again where its link ends in a switch or router.";
     this.plot(this.boxes[1], rate, axis("frames/s"));
     this.plot(this.boxes[2], loss, axis("%", { range: [0, 105] }));

@@ -50,10 +50,16 @@
     const step = Math.max(0, Math.min(steps - 1, Math.floor(t / run.step)));
     slider.value = step;
     const words = seconds(step * run.step);
+    if (plots) plots.moment((step * run.step) / 1e9);
     document.getElementById("moment-text").textContent = words;
     slider.setAttribute("aria-valuetext", words);
     const links = new Map(run.links.map((link) => [link.name, stateOf(link, step)]));
-    for (const wire of document.querySelectorAll(".wire")) wire.setAttribute("class", `wire ${links.get(wire.dataset.link) || "idle"}`);
+    const front = document.querySelector(".place");
+    for (const wire of document.querySelectorAll(".wire")) {
+      const state = links.get(wire.dataset.link) || "idle";
+      wire.setAttribute("class", `wire ${state}`);
+      if (state === "lossy" || state === "cut") front.before(wire); // above those that are well
+    }
     const nodes = new Map(run.nodes.map((node) => [node.id, node.spans.find((span) => span[0] <= (step + 0.5) * run.step && (step + 0.5) * run.step < span[1])]));
     for (const place of document.querySelectorAll(".place")) {
       place.classList.remove("started", "booted", "ready", "exited", "stopped");
@@ -77,8 +83,10 @@
     }
   });
 
-  if (window.Plotly) plots = new Plots(run, jump);
-  else document.getElementById("events").open = true; // says what the timeline would
+  if (window.Plotly) {
+    plots = new Plots(run, jump);
+    if (slider) plots.moment((Number(slider.value) * run.step) / 1e9);
+  } else document.getElementById("events").open = true; // says what the timeline would
 
   function followHash() {
     const [kind, name, number] = location.hash.slice(1).split("/");
