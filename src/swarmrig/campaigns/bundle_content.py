@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -70,6 +71,21 @@ def content_of(path: Path) -> Content:
     except OSError as error:
         raise HostError(f"{path} cannot be read: {error.strerror}") from error
     return Content(sha256_of(path), found.st_size, bool(found.st_mode & stat.S_IXUSR))
+
+
+def next_data(path: Path, offset: int, most: int) -> tuple[int, bytes]:
+    """The next bytes of a file that are not in a hole, `most` at most, and where they begin; at its end, if there are
+    none: flash images are holes for the most part. OSError when it cannot be read."""
+    with path.open("rb") as file:
+        try:
+            begin = file.seek(offset, os.SEEK_DATA)
+            end = file.seek(begin, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return file.seek(0, os.SEEK_END), b""
+        file.seek(begin)
+        return begin, file.read(min(most, end - begin))
 
 
 def inventory(directory: Path, *, suffixes: frozenset[str] | None = None, whole: bool = False) -> dict[str, Content]:

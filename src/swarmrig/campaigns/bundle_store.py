@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from swarmrig.campaigns.bundle_content import Content, checked_digest, checked_place
 from swarmrig.errors import HostError
+from swarmrig.flash.image import copy_image
 from swarmrig.proc import private_directory
 
 LIMIT_BYTES = 8 << 30
@@ -62,25 +62,27 @@ class Store:
             os.close(os.open(self._parts / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE))
         return name
 
-    def append(self, part: str, data: bytes) -> None:
-        """HostError when it cannot be written; the part is gone then."""
+    def write(self, part: str, offset: int, data: bytes) -> None:
+        """What is left out, is a hole. HostError when it cannot be written; the part is gone then."""
         path = self._parts / str(checked_place(part))
         try:
-            with _writing(path), path.open("ab") as file:
+            with _writing(path), path.open("r+b") as file:
+                file.seek(offset)
                 file.write(data)
         except HostError:
             path.unlink(missing_ok=True)
             raise
 
-    def finish(self, part: str, digest: str) -> None:
+    def finish(self, part: str, content: Content) -> None:
         """Take a part in, if it is what it should be. HostError when it is not: then it is gone."""
         path = self._parts / str(checked_place(part))
-        target = self.path(digest)
+        target = self.path(content.digest)
         try:
             with _writing(path):
+                os.truncate(path, content.size)
                 found = _sha256(path)
-                if found != digest:
-                    raise HostError(f"what came as {digest[:16]}… is {found[:16]}…: damaged on its way")
+                if found != content.digest:
+                    raise HostError(f"what came as {content.digest[:16]}… is {found[:16]}…: damaged on its way")
                 path.chmod(_READ_ONLY)
                 path.replace(target)
         finally:
@@ -128,7 +130,7 @@ class Store:
             if shared:
                 path.hardlink_to(blob)
                 return
-            shutil.copyfile(blob, path)
+            copy_image(blob, path)
             path.chmod(_PROGRAM if content.executable else _PRIVATE)
         except FileNotFoundError:  # dropped in between
             raise LackingError([content.digest]) from None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import zlib
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 import anyio
 import anyio.to_thread
 
-from swarmrig.campaigns.bundle_content import Content, checked_inventory, checked_place, content_of
+from swarmrig.campaigns.bundle_content import Content, checked_inventory, checked_place, content_of, next_data
 from swarmrig.campaigns.cluster_link import WORKER_S, Link, LostError
 from swarmrig.campaigns.worker_order import Report
 from swarmrig.errors import HostError
+from swarmrig.flash.image import copy_image
 
 SMALL_BYTES = 4096
 """Asking for so much costs no more than looking whether it is here."""
@@ -37,24 +36,28 @@ class Transfer:
         """Send what a worker lacks of these. Raises LostError; HostError when a source has changed since."""
         from swarmrig.campaigns import worker as there
 
-        wanted = list(contents)
+        wanted = {content.digest: content for content in contents}
         async with self._sending[worker]:
-            lacking = await self._link.on_worker(worker, there.lacking, wanted, deadline_s=WORKER_S)
+            lacking = await self._link.on_worker(worker, there.lacking, list(wanted.values()), deadline_s=WORKER_S)
             for digest in lacking:
-                await self._send_file(worker, digest, sources[digest])
+                await self._send_file(worker, wanted[digest], sources[digest])
 
-    async def _send_file(self, worker: str, digest: str, source: Path) -> None:
+    async def _send_file(self, worker: str, content: Content, source: Path) -> None:
         from swarmrig.campaigns import worker as there
 
-        if (await anyio.to_thread.run_sync(content_of, source)).digest != digest:
+        if (await anyio.to_thread.run_sync(content_of, source)).digest != content.digest:
             raise HostError(f"{source} has changed since the campaign began", hint="begin it again")
         part = await self._link.on_worker(worker, there.begin_part, deadline_s=WORKER_S)
-        with _opened(source) as file:
-            while data := await anyio.to_thread.run_sync(file.read, there.CHUNK_BYTES):
-                packed = await anyio.to_thread.run_sync(zlib.compress, data, 1)
-                await self._link.on_worker(worker, there.append_part, part, packed, deadline_s=WORKER_S)
-                self.sent_bytes += len(data)
-        await self._link.on_worker(worker, there.finish_part, part, digest, deadline_s=WORKER_S)
+        have = 0
+        while have < content.size:
+            begin, data = await anyio.to_thread.run_sync(_next_data, source, have)
+            have = begin + len(data)
+            if not data:
+                break
+            bytes_on_way = await anyio.to_thread.run_sync(there.packed, data)
+            await self._link.on_worker(worker, there.write_part, part, begin, bytes_on_way, deadline_s=WORKER_S)
+            self.sent_bytes += len(data)
+        await self._link.on_worker(worker, there.finish_part, part, content, deadline_s=WORKER_S)
 
     async def fetch(self, key: str, report: Report, place: Path, only: frozenset[str] | None = None) -> None:
         """Make the files of a run below `place`, which is empty; `only`: those with such names. Raises LostError when
@@ -81,18 +84,15 @@ class Transfer:
 
         have = dict.fromkeys(names, 0)
         for name in names:
-            _made(place / name).touch(mode=0o600)
-        rest = [name for name in names if report.files[name].size]
-        while rest:
+            await anyio.to_thread.run_sync(_begin, place / name, report.files[name].size)
+        while rest := [name for name in names if have[name] < report.files[name].size]:
             asked = [(name, have[name]) for name in rest]
             answer = await self._link.on_worker(report.worker, there.read_files, key, asked, deadline_s=WORKER_S)
-            sizes = await anyio.to_thread.run_sync(_append, place, [name for name, _ in asked], answer)
-            for name, size in sizes.items():
-                have[name] += size
-                self.fetched_bytes += size
-            if not any(sizes.values()):
+            ends = await anyio.to_thread.run_sync(_write, place, rest, answer)
+            self.fetched_bytes += sum(len(data) for _, data in answer)
+            if not any(end > have[name] for name, end in ends.items()):
                 raise LostError(f"worker {report.worker} does not send {rest[0]}")
-            rest = [name for name in rest if have[name] < report.files[name].size]
+            have |= ends
 
     def _not_copied(self, files: Mapping[str, Content], place: Path) -> list[str]:
         return [name for name, content in files.items() if not self._copied(content, place / name)]
@@ -103,7 +103,7 @@ class Transfer:
         if source is None or content.size <= SMALL_BYTES:
             return False
         try:
-            shutil.copyfile(source, _made(path))
+            copy_image(source, _made(path))
             if content_of(path).digest == content.digest:
                 return True
             path.unlink()
@@ -113,23 +113,43 @@ class Transfer:
         return False
 
 
-def _append(place: Path, names: list[str], answer: list[bytes]) -> dict[str, int]:
+def _begin(path: Path, size: int) -> None:
+    """A file of that size, all of it a hole."""
+    try:
+        with _made(path).open("xb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.truncate(size)
+    except OSError as error:
+        raise HostError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _write(place: Path, names: list[str], answer: list[tuple[int, bytes]]) -> dict[str, int]:
+    """Put what came where it belongs; returns how far each file is complete now."""
     from swarmrig.campaigns.worker import unpacked
 
-    sizes = {}
-    for name, packed in zip(names, answer, strict=False):
-        try:
-            data = unpacked(packed)
-        except ValueError as error:
-            raise LostError(f"{name}: {error}") from None
+    ends = {}
+    for name, (begin, packed) in zip(names, answer, strict=False):
         path = place / name
         try:
-            with path.open("ab") as file:
+            data = unpacked(packed)
+            with path.open("r+b") as file:
+                file.seek(begin)
                 file.write(data)
+        except ValueError as error:
+            raise LostError(f"{name}: {error}") from None
         except OSError as error:
             raise HostError(f"cannot write {path}: {error.strerror}") from error
-        sizes[name] = len(data)
-    return sizes
+        ends[name] = begin + len(data)
+    return ends
+
+
+def _next_data(path: Path, offset: int) -> tuple[int, bytes]:
+    from swarmrig.campaigns.worker import CHUNK_BYTES
+
+    try:
+        return next_data(path, offset, CHUNK_BYTES)
+    except OSError as error:
+        raise HostError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _made(path: Path) -> Path:
@@ -139,10 +159,3 @@ def _made(path: Path) -> Path:
     except OSError as error:
         raise HostError(f"cannot make {path.parent}: {error.strerror}") from error
     return path
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise HostError(f"{path} cannot be read: {error.strerror}") from error

@@ -22,7 +22,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from swarmrig import __version__
 from swarmrig.campaigns.bundle import scenario_text
-from swarmrig.campaigns.bundle_content import Content, checked_place, inventory
+from swarmrig.campaigns.bundle_content import Content, checked_place, inventory, next_data
 from swarmrig.campaigns.bundle_store import LackingError, Store
 from swarmrig.campaigns.execution import run_process
 from swarmrig.campaigns.task import Task
@@ -154,36 +154,40 @@ async def begin_part() -> str:
     return store().begin()
 
 
-async def append_part(part: str, packed: bytes) -> None:
+async def write_part(part: str, offset: int, packed: bytes) -> None:
     """The next bytes of it, compressed."""
-    await asyncio.to_thread(lambda: store().append(part, unpacked(packed)))
+    await asyncio.to_thread(lambda: store().write(part, offset, unpacked(packed)))
 
 
-async def finish_part(part: str, digest: str) -> None:
+async def finish_part(part: str, content: Content) -> None:
     """It is complete."""
-    await asyncio.to_thread(store().finish, part, digest)
+    await asyncio.to_thread(store().finish, part, content)
 
 
-async def read_files(key: str, wanted: Sequence[tuple[str, int]]) -> list[bytes]:
-    """Of files in a run's directory, as many bytes from an offset as fit into CHUNK_BYTES altogether, compressed. What
-    does not fit, is asked for again."""
+async def read_files(key: str, wanted: Sequence[tuple[str, int]]) -> list[tuple[int, bytes]]:
+    """Of files that a run has made, the next bytes from an offset, compressed, and where they begin; CHUNK_BYTES at
+    most altogether. What does not fit, is asked for again."""
     stay = _stays.get(key)
     if stay is None or stay.output is None:
         raise LookupError(f"{key[:80]} is not here any more")
     return await asyncio.to_thread(_read, stay.output, wanted)
 
 
-def _read(directory: Path, wanted: Sequence[tuple[str, int]]) -> list[bytes]:
-    found, room = [], CHUNK_BYTES
+def _read(directory: Path, wanted: Sequence[tuple[str, int]]) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    room = CHUNK_BYTES
     for place, offset in wanted:
         if room <= 0:
             break
-        with (directory / checked_place(place)).open("rb") as file:
-            file.seek(offset)
-            data = file.read(room)
+        begin, data = next_data(directory / checked_place(place), offset, room)
         room -= len(data)
-        found.append(zlib.compress(data, 1))
+        found.append((begin, packed(data)))
     return found
+
+
+def packed(data: bytes) -> bytes:
+    """For the way."""
+    return zlib.compress(data, 1)
 
 
 def unpacked(packed: bytes) -> bytes:
@@ -191,6 +195,6 @@ def unpacked(packed: bytes) -> bytes:
     with suppress(zlib.error):
         unpack = zlib.decompressobj()
         data = unpack.decompress(packed, CHUNK_BYTES)
-        if unpack.eof:
+        if unpack.eof or not unpack.unconsumed_tail:
             return data
     raise ValueError("not a chunk of a file")
