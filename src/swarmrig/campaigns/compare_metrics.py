@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from statistics import median
 from typing import Any
@@ -17,8 +17,18 @@ from swarmrig.suites.compare import Change, Comparison, Judging, Worse, compare_
 
 _EITHER: Worse = frozenset(("max", "min"))
 
-Family = tuple[str, tuple[tuple[str, str], ...]]
-"""Scenario and labels of the variant: runs that differ in nothing but chance."""
+Labels = tuple[tuple[str, str], ...]
+"""Axis and label of a variant."""
+
+
+@dataclass(slots=True)
+class _Family:
+    """Runs of a scenario's variant: they differ in nothing but chance."""
+
+    exact: bool = True
+    """Nothing of it is chance but the seed."""
+    values: dict[str, list[float]] = field(default_factory=dict)
+    """By metric, a value of each run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +54,13 @@ def compare_metrics(
 ) -> tuple[MetricChange, ...]:
     """Metrics that both have and that differ, in the order of the first campaign; and all that are judged."""
     early, late = _measured(before), _measured(after)
-    _refuse_unknown(worse, {metric for metrics in early.values() for metric in metrics})
+    _refuse_unknown(worse, {metric for family in early.values() for metric in family.values})
     found = []
-    for (scenario, variant), metrics in early.items():
-        others = late.get((scenario, variant))
-        for metric, values in metrics.items() if others is not None else ():
+    for (scenario, variant), family in early.items():
+        other = late.get((scenario, variant))
+        for metric in family.values if other is not None else ():
             direction = next((way for pattern, way in worse.items() if fnmatchcase(metric, pattern)), None)
-            comparison = _compared(scenario, metric, (values, (others or {}).get(metric, [])), direction, judging)
+            comparison = _compared((scenario, metric), family, other or _Family(), direction, judging)
             if comparison is not None:
                 found.append(MetricChange(scenario, dict(variant), comparison, direction is not None))
     return tuple(found)
@@ -63,32 +73,37 @@ def _refuse_unknown(worse: Mapping[str, Worse], known: Iterable[str]) -> None:
 
 
 def _compared(
-    name: str, metric: str, values: tuple[list[float], list[float]], direction: Worse | None, judging: Judging
+    name: tuple[str, str], early: _Family, late: _Family, direction: Worse | None, judging: Judging
 ) -> Comparison | None:
     """None when there is nothing to tell."""
-    before, after = values
+    before, after = early.values[name[1]], late.values.get(name[1], [])
+    runs = (len(before), len(after))
     if not after:
-        gone = Comparison(name, metric, Change.REGRESSION, "is not there any more", (len(before), 0))
-        return None if direction is None else gone
-    if direction is None and sorted(before) == sorted(after):
-        return None
-    found = compare_values(name, metric, values, direction or _EITHER, judging)
+        return None if direction is None else Comparison(*name, Change.REGRESSION, "is not there any more", runs)
+    if sorted(before) == sorted(after):
+        if direction is None:
+            return None
+        if early.exact and late.exact:  # not by chance
+            middle = median(before)
+            return Comparison(*name, Change.SAME, "the same in every run", runs, (middle, middle))
+    found = compare_values(*name, (before, after), direction or _EITHER, judging)
     return None if direction is None and found.change is Change.SAME else found
 
 
-def _measured(entries: Iterable[Entry]) -> dict[Family, dict[str, list[float]]]:
-    """The values of each metric. Repetitions of a run of tier `exact` say nothing new, so they count once."""
-    by_run: dict[Family, dict[str, dict[tuple[int, int], list[float]]]] = {}
+def _measured(entries: Iterable[Entry]) -> dict[tuple[str, Labels], _Family]:
+    """Repetitions of a run of tier `exact` say nothing new, so they count once."""
+    found: dict[tuple[str, Labels], _Family] = defaultdict(_Family)
+    by_run: dict[tuple[str, Labels], dict[str, dict[tuple[int, int], list[float]]]] = {}
     for entry in entries:
         if entry.result is None or entry.result.verdict is None:
             continue
         scenario, variant, seed = entry.task.group
-        run = (seed, 0 if entry.result.tier == EXACT else entry.task.repetition)
-        family = by_run.setdefault((scenario, variant), defaultdict(lambda: defaultdict(list)))
+        exact = entry.result.tier == EXACT
+        found[scenario, variant].exact &= exact
+        metrics = by_run.setdefault((scenario, variant), defaultdict(lambda: defaultdict(list)))
         for name, value in entry.result.metrics.items():
             if value is not None:
-                family[name][run].append(value)
-    return {
-        family: {name: [median(values) for values in runs.values()] for name, runs in metrics.items()}
-        for family, metrics in by_run.items()
-    }
+                metrics[name][seed, 0 if exact else entry.task.repetition].append(value)
+    for family, metrics in by_run.items():
+        found[family].values = {name: [median(values) for values in runs.values()] for name, runs in metrics.items()}
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from swarmrig.campaigns.history import opened
@@ -28,10 +29,10 @@ def tell_trends(history: Path, wanted: Filter, *, as_json: bool) -> int:
 def trends_json(found: Trends) -> dict[str, object]:
     """The document of --json: all numbers, with what they were counted from."""
     return {
-        "campaigns": [{"each": each, "pass_rate": each.pass_rate} for each in found.campaigns],
+        "campaigns": [{**asdict(each), "pass_rate": each.pass_rate} for each in found.campaigns],
         "broken": found.broken,
         "slowest": found.slowest,
-        "flakiest": [{"each": each, "share": each.share} for each in found.flakiest],
+        "flakiest": [{**asdict(each), "share": each.share} for each in found.flakiest],
     }
 
 
