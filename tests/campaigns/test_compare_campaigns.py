@@ -42,6 +42,7 @@ def tries(*verdicts, **more):
         ([PASS, FAIL], [PASS, FAIL], Kind.FLAKY, Change.SAME),
         ([PASS, FAIL], [FAIL, FAIL], Kind.FLAKY, Change.UNCLEAR),
         ([PASS, FAIL], [PASS, PASS], Kind.FLAKY, Change.IMPROVEMENT),
+        ([PASS, PASS], [PASS, WARN], Kind.FLAKY, Change.UNCLEAR),
         ([PASS], [], Kind.ONLY_BEFORE, Change.UNCLEAR),
         ([], [PASS], Kind.ONLY_AFTER, Change.SAME),
         ([], [FAIL], Kind.ONLY_AFTER, Change.UNCLEAR),

@@ -124,8 +124,7 @@ class _Tally:
 
     @property
     def is_mixed(self) -> bool:
-        failed, judged = self.failed
-        return 0 < failed < judged or len(self.digests) > 1
+        return len({*self.verdicts}) > 1 or len(self.digests) > 1
 
     @property
     def quarantined(self) -> bool:
@@ -177,10 +176,19 @@ def _judged(before: _Tally | None, after: _Tally | None) -> tuple[Kind, Change, 
         return Kind.NOT_JUDGED, Change.UNCLEAR, message
     change = judge_failures(before.failed, after.failed)
     if before.is_mixed or after.is_mixed:
-        if change is Change.SAME and before.is_mixed != after.is_mixed:  # digests that differ
-            change = Change.REGRESSION if after.is_mixed else Change.IMPROVEMENT
+        if change is Change.SAME:
+            change = _steadier(before, after)
         return Kind.FLAKY, change, message
     return *_steady(before, after, change), message
+
+
+def _steadier(before: _Tally, after: _Tally) -> Change:
+    """As many failed; yet verdicts, or digests that have to be one, may have begun to differ, or ceased to."""
+    if before.is_mixed == after.is_mixed:
+        return Change.SAME
+    if before.is_mixed:
+        return Change.IMPROVEMENT
+    return Change.REGRESSION if len(after.digests) > 1 else Change.UNCLEAR
 
 
 def _steady(before: _Tally, after: _Tally, change: Change) -> tuple[Kind, Change]:
