@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs fixtures bench clean
+.PHONY: help demo test docs picture fixtures bench clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -28,6 +28,10 @@ docs: ## make the pages of the reference anew, then the site of the documentatio
 	@$(PYTHON) -m swarmrig.cli.reference_pages docs/reference
 	@$(PYTHON) -m sphinx -q -W --keep-going -b html docs build/site
 	@echo "build/site/index.html"
+
+picture: ## make the picture of the README anew: a run of examples/two-rooms.swarmrig.yml
+	@tools/install test
+	@$(PYTHON) docs/picture.py docs
 
 bench: ## measure: every line compares with a peer in the same run (ARGS="NAME ..." picks some)
 	@tools/install test
