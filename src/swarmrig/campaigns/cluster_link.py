@@ -13,7 +13,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import anyio
 
@@ -21,10 +21,8 @@ from swarmrig.campaigns.task import Resources
 from swarmrig.campaigns.worker_order import Answer, Order
 from swarmrig.errors import HostError, MissingExtraError
 
-if TYPE_CHECKING:
-    from distributed import Client
-
-T = TypeVar("T")
+Client = Any
+"""distributed.Client, most of whose methods have no types."""
 CONNECT_S = 10.0
 REFRESH_S = 5.0
 """How often the scheduler is asked for its workers, beside when it tells of a change."""
@@ -115,8 +113,8 @@ class Link:
         finally:
             del self._losses[order.key]
             with anyio.CancelScope(shield=True), suppress(Exception):
-                if client is self._client:
-                    await client.cancel([future], force=True)
+                if self._client is client:
+                    await future.client.cancel([future], force=True)
 
     async def _first(self, result: Any, loss: asyncio.Future[str], absence: Any) -> Answer:
         """The result, unless it is lost, or nobody is there to make it, before."""
@@ -242,30 +240,36 @@ async def open_link(address: str, *, patience_s: float) -> AsyncIterator[Link]:
     with _quiet():
         link = Link(address, patience_s)
         client = await link.connected()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(link.keep, client)
-            try:
-                yield link
-            finally:
-                tasks.cancel_scope.cancel()
+        keeping = asyncio.create_task(link.keep(client))
+        try:
+            yield link
+        finally:
+            keeping.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([keeping])
 
 
 async def connect(address: str) -> Client:
-    """A client of the scheduler there. HostError when there is none, or Dask is not installed."""
+    """A client of the scheduler there. HostError when there is none."""
+    dask = _distributed()
     try:
-        from distributed import Client
-        from distributed.core import connect as knock
-    except ImportError as error:
-        raise MissingExtraError("--on", "cluster") from error
-    try:
-        comm = await knock(address, timeout=CONNECT_S, **_security(address))
+        security = dask.security.Security().get_connection_args("client") if address.startswith("tls") else {}
+        comm = await dask.core.connect(address, timeout=CONNECT_S, **security)  # gives up sooner than a client does
         await comm.close()
-        return await _ready(Client(address, asynchronous=True, timeout=CONNECT_S, set_as_default=False))
+        return await _ready(dask.Client(address, asynchronous=True, timeout=CONNECT_S, set_as_default=False))
     except (OSError, TimeoutError, ValueError, ImportError) as error:
         raise HostError(
             f"no Dask scheduler answers at {address}: {_line(error)}",
             hint="`dask scheduler` prints its address, tcp://HOST:8786 by default; is it running, and reachable?",
         ) from error
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise MissingExtraError("--on", "cluster") from error
+    return distributed
 
 
 async def _ready(client: Client) -> Client:
@@ -279,23 +283,11 @@ async def _ready(client: Client) -> Client:
     return client
 
 
-def _security(address: str) -> dict[str, Any]:
-    """What Dask's configuration says of TLS, for addresses that need it."""
-    from distributed.security import Security
-
-    if not address.startswith("tls"):
-        return {}
-    arguments: dict[str, Any] = Security().get_connection_args("client")
-    return arguments
-
-
 async def _result_of(future: Any) -> Answer:
-    from distributed.client import FutureCancelledError
-
     try:
         answer: Answer = await future.result()
         return answer
-    except FutureCancelledError as error:
+    except _distributed().client.FutureCancelledError as error:
         raise LostError(f"Dask gave it up: {_line(error)}") from None
     except Exception as error:  # KilledWorker, or whatever the worker could not do
         raise LostError(f"{type(error).__name__}: {_line(error)}") from error
@@ -321,11 +313,7 @@ async def _close(client: Client) -> None:
 
 def _quiet() -> Any:
     """Dask's own log would be among what the command line shows."""
-    try:
-        from distributed.utils import silence_logging_cmgr
-    except ImportError as error:
-        raise MissingExtraError("--on", "cluster") from error
-    return silence_logging_cmgr(logging.CRITICAL)
+    return _distributed().utils.silence_logging_cmgr(logging.CRITICAL)
 
 
 def told(need: Mapping[str, float]) -> str:

@@ -194,7 +194,7 @@ def unpacked(packed: bytes) -> bytes:
     """The bytes of a chunk. ValueError for what is none, or too long."""
     with suppress(zlib.error):
         unpack = zlib.decompressobj()
-        data = unpack.decompress(packed, CHUNK_BYTES)
-        if unpack.eof or not unpack.unconsumed_tail:
+        data = unpack.decompress(packed, CHUNK_BYTES + 1)
+        if unpack.eof and len(data) <= CHUNK_BYTES:
             return data
     raise ValueError("not a chunk of a file")

@@ -1,0 +1,140 @@
+"""A real Dask scheduler and real workers, each a process, for the tests of campaigns on a cluster."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from swarmrig.campaigns.task import Resources, Task
+
+DEADLINE_S = 60.0
+TINY = """\
+swarmrig: 1
+name: tiny
+duration: {duration}
+time: {time}
+network: {{topology: star, hub: coord}}
+defaults: {{kind: qemu, machine: refnode-rv32}}
+nodes:
+  coord: {{role: coordinator}}
+  s1: {{role: sensor, config: {{scenario: 2, tdm_slot: 1}}}}
+checks: [all_nodes_boot]
+"""
+
+
+def write_scenario(directory: Path, name="tiny", duration="300ms", time="virtual"):
+    path = directory / f"{name}.swarmrig.yml"
+    path.write_text(TINY.format(duration=duration, time=time))
+    return path
+
+
+def task(seed=1, scenario="tiny.swarmrig.yml", **values):
+    values = {"resources": Resources(1, 64), "timeout_s": DEADLINE_S, "settings": (), **values}
+    return Task(id=f"t{seed}", key=f"k{seed}", scenario=scenario, variant={}, seed=seed, **values)
+
+
+class Program:
+    """A process whose standard error is read to its end."""
+
+    def __init__(self, *words, env=None, cwd=None):
+        command = [sys.executable, "-m", *words]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, env=env, cwd=cwd, start_new_session=True,
+        )  # fmt: skip
+        self.lines = []
+        self._said = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            with self._said:
+                self.lines.append(line)
+                self._said.notify_all()
+        with self._said:
+            self._ended = True
+            self._said.notify_all()
+
+    def wait_for(self, pattern):
+        """The first match in what it has said, or will say."""
+
+        def found():
+            return next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
+
+        with self._said:
+            self._said.wait_for(lambda: found() or self._ended, DEADLINE_S)
+            match = found()
+        assert match, f"/{pattern}/ was not said:\n{''.join(self.lines)}"
+        return match
+
+    def kill(self, number=signal.SIGKILL):
+        self.process.send_signal(number)
+        self.process.wait(DEADLINE_S)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join(DEADLINE_S)
+        self.process.stderr.close()
+
+
+class Cluster:
+    """A scheduler, and the workers that have been started."""
+
+    def __init__(self, root: Path, stack: ExitStack):
+        self.root = root
+        self._stack = stack
+        self.port = 0
+        self.scheduler = None
+        self.workers = []
+        self.start_scheduler()
+
+    @property
+    def address(self):
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def start_scheduler(self):
+        words = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
+        self.scheduler = self._program(*words)
+        self.port = int(self.scheduler.wait_for(r"Scheduler at:\s+tcp://127\.0\.0\.1:(\d+)")[1])
+
+    def start_worker(self, resources="cores=1 memory=1000", *, threads=2, env=None, cache=None):
+        number = len(self.workers)
+        home = self.root / f"w{number}"
+        home.mkdir()
+        state = home / "state"
+        own = {"SWARMRIG_CACHE_DIR": str(cache or home / "cache"), "SWARMRIG_STATE_DIR": str(state)}
+        words = ["distributed.cli.dask_worker", self.address, "--no-nanny", "--nthreads", str(threads)]
+        words += ["--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(home), "--death-timeout", "60"]
+        words += ["--resources", resources] if resources else []
+        worker = self._program(*words, env={**os.environ, **own, **(env or {})})
+        worker.state, worker.cache = state, Path(own["SWARMRIG_CACHE_DIR"])
+        self.workers.append(worker)
+        worker.wait_for(r"Registered to:")
+        worker.address = worker.wait_for(r"Listening to:\s+(tcp://\S+)")[1]
+        return worker
+
+    def _program(self, *words, env=None):
+        program = Program(*words, env=env, cwd=self.root)
+        self._stack.callback(program.close)
+        return program
+
+
+@contextmanager
+def cluster(root: Path, workers=0):
+    with ExitStack() as stack:
+        found = Cluster(root, stack)
+        for _ in range(workers):
+            found.start_worker()
+        yield found
