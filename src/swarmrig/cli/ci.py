@@ -3,6 +3,9 @@
 The service is known by its environment. GitHub Actions, and services that are compatible with it, set GITHUB_ACTIONS;
 they read commands from what a step prints (`::error file=...::message`), and Markdown from the file that
 GITHUB_STEP_SUMMARY names.
+
+Who judges something else than a run has its own `Annotation`s and its own text, and calls
+`tell(commands(annotations, workspace()), markdown(text))` once it is over; while guests may speak, `mute_commands`.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +27,9 @@ from swarmrig.reports.text import summary_text
 ACTIONS, STEP_SUMMARY, WORKSPACE = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
 MOST = 10
 """Annotations of one severity in a step, of which the service shows no more."""
-_LEVELS = {Outcome.WARN: "warning", Outcome.FAIL: "error", Outcome.FATAL: "error"}
+Annotation = tuple[str, str, str, SourceRef | None]
+"""Level (error or warning), title, message, place."""
+LEVELS = {Outcome.WARN: "warning", Outcome.FAIL: "error", Outcome.FATAL: "error"}
 
 
 def is_actions() -> bool:
@@ -48,22 +53,44 @@ def mute_commands() -> Iterator[None]:
 
 def tell_ci(record: RunRecord) -> None:
     """Annotate the scenario with what failed, and append the job summary, where somebody reads them."""
+    tell(annotate(record, workspace()), job_summary(record))
+
+
+def tell(annotations: Iterable[str], summary: str) -> None:
+    """Say commands and append to the job summary, where somebody reads them. HostError when that cannot be written."""
     if is_actions():
-        for line in annotate(record, Path(os.environ.get(WORKSPACE) or Path.cwd())):
+        for line in annotations:
             say(line, stream=sys.stderr)
-    summary = os.environ.get(STEP_SUMMARY)
-    if summary:
+    path = os.environ.get(STEP_SUMMARY)
+    if path:
         try:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(job_summary(record))
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(summary)
         except OSError as error:
-            raise HostError(f"cannot write the job summary {summary}: {error.strerror}") from error
+            raise HostError(f"cannot write the job summary {path}: {error.strerror}") from error
+
+
+def workspace() -> Path:
+    """What paths of annotations are relative to."""
+    return Path(os.environ.get(WORKSPACE) or Path.cwd())
 
 
 def annotate(record: RunRecord, workspace: Path) -> Iterator[str]:
     """One command for each check that did not pass and each failure of the rig, at the check's line of the scenario."""
+    return commands(annotations_of(record, record.scenario.name), workspace)
+
+
+def annotations_of(record: RunRecord, name: str) -> Iterator[Annotation]:
+    """Of a run that is called so."""
+    yield from _of_checks(record, name)
+    for failure in record.failures:
+        yield "error", f"{name}: failure", failure, None
+
+
+def commands(annotations: Iterable[Annotation], workspace: Path) -> Iterator[str]:
+    """The annotations as a CI service reads them, as many of each level as it shows."""
     told = {"error": 0, "warning": 0}
-    for level, title, message, source in (*_of_checks(record), *_of_rig(record)):
+    for level, title, message, source in annotations:
         told[level] += 1
         if told[level] <= MOST:
             properties = {**_place(source, workspace), "title": title}
@@ -71,22 +98,17 @@ def annotate(record: RunRecord, workspace: Path) -> Iterator[str]:
             yield f"::{level} {words}::{_data(message)}"
 
 
-def _of_checks(record: RunRecord) -> Iterator[tuple[str, str, str, SourceRef | None]]:
+def _of_checks(record: RunRecord, name: str) -> Iterator[Annotation]:
     for result in record.checks:
-        level = _LEVELS.get(result.judgement.counted)
+        level = LEVELS.get(result.judgement.counted)
         if level is not None:
-            title = f"{record.scenario.name}: {result.judgement.outcome.value} {result.label}"
+            title = f"{name}: {result.judgement.outcome.value} {result.label}"
             yield level, title, _message(result), result.source
 
 
 def _message(result: CheckResult) -> str:
     evidence = [f"see {item}" for item in result.judgement.evidence[:3]]
     return "\n".join([result.judgement.message, *evidence])
-
-
-def _of_rig(record: RunRecord) -> Iterator[tuple[str, str, str, SourceRef | None]]:
-    for failure in record.failures:
-        yield "error", f"{record.scenario.name}: failure", failure, None
 
 
 def _place(source: SourceRef | None, workspace: Path) -> dict[str, str]:
@@ -100,8 +122,12 @@ def _place(source: SourceRef | None, workspace: Path) -> dict[str, str]:
 
 
 def job_summary(record: RunRecord) -> str:
-    """Markdown: the summary of the run, in which no text of a guest becomes HTML or a link."""
-    text = summary_text(record)
+    """Markdown: the summary of the run."""
+    return markdown(summary_text(record))
+
+
+def markdown(text: str) -> str:
+    """The text of a summary, in which nothing that a guest said becomes HTML or a link."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(") + "\n"
 
 

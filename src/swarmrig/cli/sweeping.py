@@ -9,11 +9,13 @@ from pathlib import Path
 
 import anyio
 
+from swarmrig.cli.ci import mute_commands
 from swarmrig.cli.failures import describe_failure
 from swarmrig.cli.loading import load
 from swarmrig.cli.options import Choice, Manner
 from swarmrig.cli.output import harmless, say, say_json_line
 from swarmrig.cli.signals import interruption
+from swarmrig.cli.suite_ci import tell_ci_of_sweep
 from swarmrig.model.scenario import Scenario
 from swarmrig.model.units import NS_PER_S, format_duration
 from swarmrig.plugins import Registry
@@ -28,7 +30,8 @@ def sweep_choice(choice: Choice, manner: Manner, faults: Path | None, at_ns: int
     try:
         registry = Registry.load()
         scenario = load(choice, registry, faults)
-        done = anyio.run(_sweep, scenario, registry, manner, at_ns, Forking(forking))
+        with mute_commands():
+            done = anyio.run(_sweep, scenario, registry, manner, at_ns, Forking(forking))
     except BaseException as error:
         if manner.as_json:
             say_json_line({"kind": "error", "errors": describe_failure(error)})
@@ -40,6 +43,7 @@ def sweep_choice(choice: Choice, manner: Manner, faults: Path | None, at_ns: int
     else:
         for text in _table(done):
             say(text)
+    tell_ci_of_sweep(done)
     return done.exit_code
 
 
