@@ -29,8 +29,8 @@ def _difference(key: str, results: list[TaskResult]) -> Difference:
 
 
 def differing_inputs(inputs: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Task -> its inputs to input -> value -> tasks, of those inputs only that are not the same for all of them. Where a
-    file lies is no input: its digest is."""
+    """Task -> its inputs to input -> value -> tasks, of those inputs only that are not the same for all of them. Where
+    a file lies is no input: its digest is."""
     names = dict.fromkeys(name for each in inputs.values() for name in each)
     found = {name: _grouped((each.get(name, "none"), task) for task, each in inputs.items()) for name in names}
     return {name: values for name, values in found.items() if len(values) > 1 and not _is_path(values)}

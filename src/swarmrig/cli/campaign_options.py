@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from swarmrig.cli.options import Command, option
+from swarmrig.model.units import parse_size_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,16 @@ def _shard(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise click.BadParameter(f"expected K/N, the K-th of N parts, for example 2/5, got {value!r}")
     return int(found[1]), int(found[2])
+
+
+def size_of(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Bytes of `512MiB`, `8GB`."""
+    if value is None:
+        return None
+    try:
+        return parse_size_bytes(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 _SELECTION_OPTIONS = (

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import anyio
 
+from swarmrig.cli.ci import mute_commands
 from swarmrig.cli.failures import EXIT_BROKEN, describe_failure, report_failure
 from swarmrig.cli.output import counted, harmless, say, say_json_line
 from swarmrig.cli.signals import interruption
 from swarmrig.cli.suite_actions import verdict_line, warn
+from swarmrig.cli.suite_ci import tell_ci_of_suite
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED, Outcome
-from swarmrig.suites.conduct import FinishedSuite, SuiteOptions, now_text, run_suite
+from swarmrig.runtime.directory import now_text
+from swarmrig.suites.conduct import FinishedSuite, SuiteOptions, run_suite
 from swarmrig.suites.directory import SuiteDirectory, SuiteRun, begin_directory, reopen_directory
 from swarmrig.suites.load import load_suite, load_suite_text
 from swarmrig.suites.plan import SuitePlan
@@ -79,12 +82,14 @@ def validate_files(files: tuple[Path, ...]) -> int:
 
 
 def _run(plan: SuitePlan, directory: SuiteDirectory, manner: SuiteManner) -> int:
-    finished = anyio.run(_watched, plan, directory, manner)
+    with mute_commands():
+        finished = anyio.run(_watched, plan, directory, manner)
     verdict = Outcome.PASS if finished.summary["all_pass"] else Outcome.FAIL
     if manner.as_json:
         say_json_line({"kind": "result", "directory": str(directory.path), "summary": finished.summary})
     else:
         _tell(plan, directory, finished, verdict)
+    tell_ci_of_suite(plan.suite.name, directory.run, finished)
     return EXIT_INTERRUPTED if finished.interrupted else EXIT_CODES[verdict]
 
 

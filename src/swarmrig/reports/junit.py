@@ -37,7 +37,7 @@ def junit(record: RunRecord) -> str:
 
 
 def document_text(*suites: TestSuite, time_s: float | None = None) -> str:
-    """The document of these suites, with their statistics; `time_s` in place of the sum of the cases of a single one."""
+    """The document of these suites, with their statistics; `time_s` in place of the sum of cases, of a single one."""
     document = JUnitXml("swarmrig")
     for suite in suites:
         document.append(suite)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +49,25 @@ def new_directory(output: Path, name: str, below: tuple[str, ...]) -> RunDirecto
             hint="choose another place with --output-dir",
         ) from error
     return RunDirectory(run_id, path)
+
+
+def now_text() -> str:
+    """The time as reports have it: ISO 8601, UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+@contextmanager
+def held(file: Path, what: str) -> Iterator[None]:
+    """Hold what a file stands for, so that nobody else goes on with it at the same time. Raises HostError."""
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostError(f"cannot read {file}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HostError(f"{what} is running already", hint="wait for its end") from None
+        yield
+    finally:
+        os.close(fd)

@@ -240,6 +240,12 @@ async def _docker() -> Probe:
     return Probe(name, True, f"{path}, {server[1].decode('ascii', 'replace') if server else 'answers'}")
 
 
+async def docker_answers() -> str:
+    """Why containers cannot be run here, "" when they can."""
+    probe = await _docker()
+    return "" if probe.ok else probe.detail
+
+
 async def ping_docker(path: str) -> bytes:
     """The answer's head to Docker's `/_ping`. OSError or TimeoutError when there is none."""
     with anyio.fail_after(DEADLINE_S):

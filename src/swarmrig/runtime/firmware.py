@@ -12,9 +12,12 @@ from swarmrig.proc import Spawner
 DEADLINE_S = 1800.0
 
 
-async def build_firmware(scenario: Scenario, spawner: Spawner, *, skip: bool) -> None:
-    """Run each distinct build command once, in file order; its image must exist afterwards."""
-    done: set[tuple[tuple[str, ...], Path | None]] = set()
+async def build_firmware(
+    scenario: Scenario, spawner: Spawner, *, skip: bool, done: set[tuple[tuple[str, ...], Path | None]] | None = None
+) -> None:
+    """Run each distinct build command once, in file order; its image must exist afterwards. Several scenarios share
+    what they have `done`."""
+    done = set() if done is None else done
     for node in scenario.nodes:
         firmware = node.firmware
         if firmware.build is None:

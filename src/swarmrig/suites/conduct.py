@@ -18,6 +18,7 @@ from swarmrig.model.scenario import Scenario
 from swarmrig.plugins import Registry
 from swarmrig.proc import RunScope, Spawner, open_spawner
 from swarmrig.reports.document import write_document
+from swarmrig.runtime.directory import now_text
 from swarmrig.suites.directory import SuiteDirectory, locked
 from swarmrig.suites.junit import junit
 from swarmrig.suites.manifest import (
@@ -88,11 +89,6 @@ class FinishedSuite:
     """How what ran differs from what should have run."""
     over_runs: tuple[OverRuns, ...]
     interrupted: bool
-
-
-def now_text() -> str:
-    """The time as summaries have it: ISO 8601, UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 async def run_suite(plan: SuitePlan, directory: SuiteDirectory, options: SuiteOptions) -> FinishedSuite:

@@ -10,9 +10,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from pathlib import Path
 
 from swarmrig.errors import HostError
 from swarmrig.reports.document import write_document
-from swarmrig.runtime.directory import new_directory
+from swarmrig.runtime.directory import held, new_directory
 
 FORMAT = 1
 MANIFEST = "manifest.tsv"
@@ -95,15 +93,8 @@ def reopen_directory(path: Path) -> SuiteDirectory:
 @contextmanager
 def locked(directory: SuiteDirectory) -> Iterator[None]:
     """Hold the run, so that nobody else goes on with it at the same time. Raises HostError."""
-    fd = os.open(directory.path / _STATE, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HostError(f"{directory.path} is running already", hint="wait for its end") from None
+    with held(directory.path / _STATE, str(directory.path)):
         yield
-    finally:
-        os.close(fd)
 
 
 def _read(path: Path) -> str:

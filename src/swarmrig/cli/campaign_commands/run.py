@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from swarmrig.cli.campaign_options import Selection, selection_options
+from swarmrig.cli.campaign_options import Selection, selection_options, size_of
 from swarmrig.cli.options import json_option, option, output_dir_option
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
@@ -16,7 +16,7 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 @click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @selection_options
 @option("--jobs", type=click.IntRange(1, 1024), metavar="N", help="Cores to hand out. Default: this machine's.")
-@option("--memory", metavar="SIZE", help="Memory to hand out: 8GiB. Default: what this machine has available.")
+@option("--memory", "memory_bytes", metavar="SIZE", callback=size_of, help="Memory to hand out. Default: what is free.")
 @option("--retries", type=click.IntRange(0, 20), metavar="N", help="Tries after a failure of the machine or the rig.")
 @option("--on", "address", metavar="ADDRESS", help="Run on this Dask cluster: tcp://host:8786. Default: here.")
 @option("--resume", metavar="DIR", type=_DIRECTORY, help="Go on with this campaign.")
@@ -28,7 +28,7 @@ def command(
     file: Path | None,
     selection: Selection,
     jobs: int | None,
-    memory: str | None,
+    memory_bytes: int | None,
     retries: int | None,
     address: str | None,
     resume: Path | None,
@@ -49,7 +49,7 @@ def command(
     """
     from swarmrig.cli.campaign_session import CampaignManner, go_on, run_file
 
-    manner = CampaignManner(output_dir, jobs, memory, retries, address, history, not no_report, as_json)
+    manner = CampaignManner(output_dir, jobs, memory_bytes, retries, address, history, not no_report, as_json)
     if (file is None) == (resume is None):
         raise click.UsageError("either FILE, or --resume DIR")
     if resume is not None:

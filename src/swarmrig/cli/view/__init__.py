@@ -17,7 +17,7 @@ def open_view(programme: Programme, *, as_json: bool, watched: bool = False) -> 
         from swarmrig.cli.view.lines import JsonLines
 
         yield JsonLines()
-    elif _is_lively():
+    elif is_lively():
         from swarmrig.cli.view.live import open_live_view
 
         with open_live_view(programme, watched=watched) as view:
@@ -28,7 +28,7 @@ def open_view(programme: Programme, *, as_json: bool, watched: bool = False) -> 
         yield PlainLines()
 
 
-def _is_lively() -> bool:
+def is_lively() -> bool:
     """A picture that redraws itself suits a terminal that can move its cursor and show its signs, and nobody's log."""
     able = os.environ.get("TERM", "dumb") != "dumb" and sys.stdout.encoding.lower() in ("utf-8", "utf8")
     return sys.stdout.isatty() and able and not os.environ.get("CI")
