@@ -60,10 +60,10 @@ def test_a_guest_cannot_end_a_line_and_begin_a_command(tmp_path):
 
 
 def test_nobody_reads_commands_nobody_gets_any(monkeypatch, capsys):
-    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
         monkeypatch.delenv(name, raising=False)
     with mute_commands():
-        tell_ci(record(CheckResult("c", "c", FAIL)))
+        tell_ci(record(CheckResult("c", "c", FAIL)), Path("r"))
     assert capsys.readouterr() == ("", "")
 
 
@@ -83,11 +83,11 @@ def test_the_summary_is_appended(tmp_path, monkeypatch):
     path.write_text("before\n")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
-    tell_ci(record(CheckResult("c", "c", FAIL)))
+    tell_ci(record(CheckResult("c", "c", FAIL)), Path("r"))
     assert path.read_text().startswith("before\n# rooms: FAIL\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
     with pytest.raises(HostError, match="cannot write the job summary"):
-        tell_ci(record())
+        tell_ci(record(), Path("r"))
 
 
 def test_the_summary_shows_html_and_links_of_guests_as_text():
@@ -96,3 +96,27 @@ def test_the_summary_shows_html_and_links_of_guests_as_text():
     assert "<script>" not in text
     assert "&lt;script>" in text
     assert "](" not in text
+
+
+def test_later_steps_are_told_where_the_evidence_is(tmp_path, monkeypatch):
+    path = tmp_path / "outputs"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(path))
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    directory = tmp_path / "a\nverdict=PASS\nb"
+    tell_ci(record(CheckResult("c", "c", FAIL)), directory)
+    assert outputs_in(path.read_text()) == {
+        "directory": str(directory),
+        "junit": f"{directory}/junit.xml",
+        "verdict": "FAIL",
+    }
+
+
+def outputs_in(text: str) -> dict[str, str]:
+    """As the service reads them."""
+    found, lines = {}, iter(text.split("\n"))
+    for line in lines:
+        if line:
+            name, separator, end = line.partition("<<")
+            assert separator, line
+            found[name] = "\n".join(iter(lines.__next__, end))
+    return found

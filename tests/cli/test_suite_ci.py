@@ -49,7 +49,7 @@ def test_a_suite_has_annotations_and_a_summary(swarmrig, on_ci, tmp_path):
 
 
 def test_without_a_service_a_suite_says_nothing_of_it(swarmrig, tmp_path, monkeypatch):
-    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "s.suite.yml").write_text(SUITE)
     assert "::" not in swarmrig("suite", "run", "s.suite.yml").stderr
@@ -90,3 +90,8 @@ def test_a_sweep_on_one_page():
         "- FAIL         cut-2",
         "  - FAIL console: nothing <here>",
     ]
+
+
+def test_a_sweep_that_was_interrupted_before_its_first_run_is_told_too(on_ci):
+    tell_ci_of_sweep(Sweep("rooms", Path("d"), interrupted=True))
+    assert on_ci.read_text() == "# rooms: 0 of 0 runs passed, interrupted\n\n"

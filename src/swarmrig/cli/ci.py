@@ -1,11 +1,12 @@
 """What a CI service is told beside the exit code: annotations of failed checks, and a summary of the job.
 
 The service is known by its environment. GitHub Actions, and services that are compatible with it, set GITHUB_ACTIONS;
-they read commands from what a step prints (`::error file=...::message`), and Markdown from the file that
-GITHUB_STEP_SUMMARY names.
+they read commands from what a step prints (`::error file=...::message`), Markdown from the file that
+GITHUB_STEP_SUMMARY names, and what later steps may use from the file that GITHUB_OUTPUT names.
 
 Who judges something else than a run has its own `Annotation`s and its own text, and calls
-`tell(commands(annotations, workspace()), markdown(text))` once it is over; while guests may speak, `mute_commands`.
+`tell(commands(annotations, workspace()), markdown(text), outputs(directory, verdict))` once it is over; while guests
+may speak, `mute_commands`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from swarmrig.model.verdict import CheckResult, Outcome
 from swarmrig.reports.text import summary_text
 
 ACTIONS, STEP_SUMMARY, WORKSPACE = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
+OUTPUT = "GITHUB_OUTPUT"
 MOST = 10
 """Annotations of one severity in a step, of which the service shows no more."""
 Annotation = tuple[str, str, str, SourceRef | None]
@@ -51,23 +53,43 @@ def mute_commands() -> Iterator[None]:
         say(f"::{token}::", stream=sys.stderr)
 
 
-def tell_ci(record: RunRecord) -> None:
-    """Annotate the scenario with what failed, and append the job summary, where somebody reads them."""
-    tell(annotate(record, workspace()), job_summary(record))
+def tell_ci(record: RunRecord, directory: Path) -> None:
+    """Annotate the scenario with what failed, append the job summary, and set the outputs of the step, where somebody
+    reads them."""
+    tell(annotate(record, workspace()), job_summary(record), outputs(directory, record.verdict))
 
 
-def tell(annotations: Iterable[str], summary: str) -> None:
-    """Say commands and append to the job summary, where somebody reads them. HostError when that cannot be written."""
+def tell(annotations: Iterable[str], summary: str, results: Mapping[str, str] | None = None) -> None:
+    """Say commands, append to the job summary, and set outputs, where somebody reads them. HostError when they cannot
+    be written."""
     if is_actions():
         for line in annotations:
             say(line, stream=sys.stderr)
-    path = os.environ.get(STEP_SUMMARY)
-    if path:
-        try:
-            with Path(path).open("a", encoding="utf-8") as file:
-                file.write(summary)
-        except OSError as error:
-            raise HostError(f"cannot write the job summary {path}: {error.strerror}") from error
+    _append("the job summary", os.environ.get(STEP_SUMMARY), summary)
+    _append("the outputs of the step", os.environ.get(OUTPUT), "".join(map(_output, (results or {}).items())))
+
+
+def _append(what: str, path: str | None, text: str) -> None:
+    if not path or not text:
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+    except OSError as error:
+        raise HostError(f"cannot write {what}, {path}: {error.strerror}") from error
+
+
+def outputs(directory: Path, verdict: Outcome) -> dict[str, str]:
+    """What later steps of a job may use: where the evidence is, and the verdict."""
+    place = directory.absolute()
+    return {"directory": str(place), "junit": str(place / "junit.xml"), "verdict": verdict.value}
+
+
+def _output(entry: tuple[str, str]) -> str:
+    """So that no value, whatever it holds, is read as another output."""
+    name, value = entry
+    end = secrets.token_hex(16)
+    return f"{name}<<{end}\n{value}\n{end}\n"
 
 
 def workspace() -> Path:

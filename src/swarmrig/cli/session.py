@@ -44,7 +44,7 @@ def run_choice(choice: Choice, manner: Manner) -> int:
     with _errors_told(manner):
         with mute_commands():
             finished = anyio.run(_run, choice, manner)
-        tell_ci(finished.record)
+        tell_ci(finished.record, finished.directory)
         return finished.record.exit_code
 
 

@@ -14,7 +14,7 @@ from swarmrig.cli.failures import EXIT_BROKEN, describe_failure, report_failure
 from swarmrig.cli.output import counted, harmless, say, say_json_line
 from swarmrig.cli.signals import interruption
 from swarmrig.cli.suite_actions import verdict_line, warn
-from swarmrig.cli.suite_ci import tell_ci_of_suite
+from swarmrig.cli.suite_ci import tell_ci_of_suite, verdict_of
 from swarmrig.errors import SwarmrigError
 from swarmrig.model.verdict import EXIT_CODES, EXIT_INTERRUPTED, Outcome
 from swarmrig.runtime.directory import now_text
@@ -84,12 +84,12 @@ def validate_files(files: tuple[Path, ...]) -> int:
 def _run(plan: SuitePlan, directory: SuiteDirectory, manner: SuiteManner) -> int:
     with mute_commands():
         finished = anyio.run(_watched, plan, directory, manner)
-    verdict = Outcome.PASS if finished.summary["all_pass"] else Outcome.FAIL
+    verdict = verdict_of(finished)
     if manner.as_json:
         say_json_line({"kind": "result", "directory": str(directory.path), "summary": finished.summary})
     else:
         _tell(plan, directory, finished, verdict)
-    tell_ci_of_suite(plan.suite.name, directory.run, finished)
+    tell_ci_of_suite(plan.suite.name, directory, finished)
     return EXIT_INTERRUPTED if finished.interrupted else EXIT_CODES[verdict]
 
 
