@@ -15,6 +15,7 @@ from swarmrig.net.plan_file import dump_plan
 from swarmrig.reports.page import render
 from swarmrig.reports.page.data import page_data, spans
 from swarmrig.reports.page.material import read_material
+from swarmrig.reports.page.repeating import repeated
 from swarmrig.reports.page.topology import drawing
 from swarmrig.reports.page.words import short, target
 from swarmrig.reports.web import files
@@ -100,12 +101,12 @@ def test_reasons_are_the_worst_first_and_inconclusive_is_one(made):
 
 
 def test_commands_repeat_the_run_from_where_it_is(made):
-    made.results(run={"digest": "ab" * 32})
+    assert repeated(made.path, None) == []
     (made.path / "scenario.yml").write_text("swarmrig: 1\n")
-    told = [command for _, command in render.commands(read_material(made.path))]
+    told = [command for _, command in repeated(made.path, "ab" * 32)]
     assert told == [f"swarmrig replay {made.path}", f"swarmrig run {made.path}/scenario.yml"]
     (made.path / "repeat.swarmrig.yml").write_text("swarmrig: 1\n")
-    assert render.commands(read_material(made.path))[-1][1].endswith("/repeat.swarmrig.yml")
+    assert repeated(made.path, None)[-1][1].endswith("/repeat.swarmrig.yml")
 
 
 def test_evidence_leads_to_lines_and_frames():

@@ -11,11 +11,11 @@ from swarmrig import __version__
 from swarmrig.model.verdict import Outcome
 from swarmrig.reports.page.data import page_data
 from swarmrig.reports.page.material import Material, read_material
+from swarmrig.reports.page.repeating import repeated
 from swarmrig.reports.page.topology import drawing
 from swarmrig.reports.page.words import FILTERS, counted, seconds
 from swarmrig.reports.results import FAULT
 from swarmrig.reports.web.files import command, loaded, rendered, require, write_files
-from swarmrig.runtime.repeat import REPEAT_FILE
 
 PAGE = "report.html"
 INCOMPLETE = "INCOMPLETE"
@@ -54,7 +54,7 @@ def html(material: Material, data: Mapping[str, Any]) -> str:
         checks=[check for check in results.get("checks", ()) if check["name"] != FAULT],
         reasons=reasons(material),
         why=why(material),
-        commands=commands(material),
+        commands=repeated(material.directory, material.run.get("digest")),
         files=[name for name in _FILES if (material.directory / name).is_file()],
         faults=data["faults"],
         judged={fault["id"]: fault for fault in results.get("faults", ())},
@@ -89,16 +89,3 @@ def reasons(material: Material) -> list[Mapping[str, Any]]:
     """What kept the run from passing, the worst first."""
     judged = [check for check in (material.results or {}).get("checks", ()) if check["counted"] != Outcome.PASS]
     return sorted(judged, key=lambda check: _RANK[check["counted"]])
-
-
-def commands(material: Material) -> list[tuple[str, str]]:
-    """(what it does, command) for whoever wants to see it again."""
-    place = material.directory
-    found = []
-    if material.run.get("digest"):
-        found.append(("The same run again: same bytes, compared", command("replay", place)))
-    if (place / REPEAT_FILE).is_file():
-        found.append(("Run it anew, with its faults at the same times", command("run", place / REPEAT_FILE)))
-    elif (place / "scenario.yml").is_file():
-        found.append(("Run it anew", command("run", place / "scenario.yml")))
-    return found

@@ -1,0 +1,20 @@
+"""The commands that repeat a run, from what is in its directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from swarmrig.reports.web.files import command
+from swarmrig.runtime.repeat import REPEAT_FILE
+
+
+def repeated(place: Path, digest: str | None) -> list[tuple[str, str]]:
+    """(what it does, command) for whoever wants to see it again; `digest` is that of a whole, exact run."""
+    found = []
+    if digest:
+        found.append(("The same run again: same bytes, compared", command("replay", place)))
+    if (place / REPEAT_FILE).is_file():
+        found.append(("Run it anew, with its faults at the same times", command("run", place / REPEAT_FILE)))
+    elif (place / "scenario.yml").is_file():
+        found.append(("Run it anew", command("run", place / "scenario.yml")))
+    return found
