@@ -2,16 +2,21 @@
 
 import json
 import os
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import anyio
 import pytest
 from tests.campaigns.cluster_machinery import DEADLINE_S, cluster, task, write_scenario
 
 from swarmrig.campaigns import worker
+from swarmrig.campaigns.bundle_content import Content
 from swarmrig.campaigns.cluster import open_cluster
 from swarmrig.campaigns.task import Resources
 from swarmrig.errors import HostError
+from swarmrig.nodes.digests import sha256_of
+from swarmrig.nodes.qemu.firmware import firmware_path
 from swarmrig.runtime.digest import run_digest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
@@ -74,53 +79,45 @@ async def test_runs_on_workers_are_those_of_this_machine_and_all_agree(two, here
 
 
 async def test_files_are_sent_once_and_come_back_once(two, here):
-    """A firmware of one's own, which the second run finds on its worker; results that are here are not fetched."""
-    from swarmrig.nodes.qemu.firmware import firmware_path
-
-    image = here / "fw.elf"
-    image.write_bytes(firmware_path("refnode-rv32").read_bytes() + b"\0" * 5000)
-    scenario = here / "tiny.swarmrig.yml"
-    scenario.write_text(
-        scenario.read_text().replace("machine: refnode-rv32", "machine: refnode-rv32, firmware: {image: fw.elf}")
-    )
-    one = task()
-    async with opened(two, [one], here, patience_s=5) as executor:
-        transfer = executor._transfer
-        sent, fetched = transfer.sent_bytes, transfer.fetched_bytes
-        assert sent  # with the pilot, to both
-        first = await executor.execute(one, room(here, "first"))
-        came = transfer.fetched_bytes - fetched
-        second = await executor.execute(one, room(here, "second"))
-        assert transfer.sent_bytes == sent
-        assert 0 < transfer.fetched_bytes - fetched - came < came
-    digests = {result_of(each)["results"]["run"]["digest"] for each in (first, second)}
-    assert len(digests) == 1
-    (one_run, other_run) = (next(path for path in (here / name).iterdir()) for name in ("first", "second"))
-    assert run_digest(one_run) == run_digest(other_run)
-    assert "firmware_sha256" in (one_run / "provenance.json").read_text()
-    assert str(here) not in (one_run / "scenario.yml").read_text()
-
-
-async def test_damaged_content_on_a_worker_is_sent_again(two, here):
+    """Firmware of one's own, and a module with another one beside it. What is damaged is sent again."""
+    (here / "fw.elf").write_bytes(firmware_path("refnode-rv32").read_bytes() + bytes(range(256)) * 20)
     (here / "table.py").write_text("import neighbour\n\nclass Node(neighbour.Base):\n    pass\n")
     (here / "neighbour.py").write_text("from swarmrig.nodes.python.models.sensor import Sensor as Base\n")
     scenario = here / "tiny.swarmrig.yml"
-    scenario.write_text(
-        scenario.read_text().replace("nodes:\n", "nodes:\n  p: {kind: python, model: ./table.py:Node}\n")
-    )
-    one = task()
+    text = scenario.read_text().replace("machine: refnode-rv32", "machine: refnode-rv32, firmware: {image: fw.elf}")
+    scenario.write_text(text.replace("nodes:\n", "nodes:\n  p: {kind: python, firmware: {}, model: ./table.py:Node}\n"))
+    one, runs = task(), []
     async with opened(two, [one], here) as executor:
-        first = await executor.execute(one, room(here, "first"))
-        for each in two.workers:
-            for path in (each.cache / "cluster/content").iterdir():
-                assert path.stat().st_mode & 0o777 == 0o400
-                path.chmod(0o600)
-                path.write_bytes(b"x" * path.stat().st_size)
-        second = await executor.execute(one, room(here, "second"))
-    assert result_of(first)["results"]["run"]["digest"] == result_of(second)["results"]["run"]["digest"]
+        transfer = executor._transfer
+        sent, fetched = transfer.sent_bytes, transfer.fetched_bytes
+        assert sent  # to both, with the pilot
+        for name in ("first", "second", "third"):
+            if name == "third":
+                damage(two)
+            runs.append(result_of(await executor.execute(one, room(here, name))))
+            if name == "first":
+                came = transfer.fetched_bytes - fetched
+            if name == "second":
+                assert 0 < transfer.fetched_bytes - fetched - came < came
+                assert transfer.sent_bytes == sent
+        assert transfer.sent_bytes == sent * 3 / 2  # to one of them
+    assert len({run["results"]["run"]["digest"] for run in runs}) == 1
+    directories = [Path(run["directory"]) for run in runs]
+    assert len({run_digest(directory) for directory in directories}) == 1
+    assert sha256_of(here / "fw.elf") in (directories[0] / "provenance.json").read_text()
+    assert str(here) not in (directories[0] / "scenario.yml").read_text()
+
+
+def damage(two):
+    for each in two.workers:
+        for path in (each.cache / "cluster/content").iterdir():
+            assert path.stat().st_mode & 0o777 == 0o400
+            path.chmod(0o600)
+            path.write_bytes(b"x" * path.stat().st_size)
 
 
 async def test_what_the_scenario_says_wrongly_is_refused_once(two, here):
+    write_scenario(here, time="real")
     one, lacking = task(scenario="no.swarmrig.yml"), task(settings=("nodes.s1.colour=red",))
     async with opened(two, [one], here) as executor:
         for each in (one, lacking):
@@ -189,13 +186,10 @@ async def test_nobody_at_the_address_is_told_soon(here):
 
 
 async def test_orders_that_would_lead_astray_are_declined(two, here):
+    write_scenario(here, time="real")
     one = task()
     async with opened(two, [one], here) as executor:
         bundle = await executor.bundle(one)
-        from dataclasses import replace
-
-        from swarmrig.campaigns.bundle_content import Content
-
         outside = {"../../outside": Content("0" * 64, 1)}
         executor._bundles[one.scenario, one.settings] = replace(bundle, files=outside)
         execution = await executor.execute(one, room(here))

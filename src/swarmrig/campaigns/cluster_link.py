@@ -164,10 +164,9 @@ class Link:
             try:
                 await self._watch(client)
             finally:
-                self._client = None
                 self._lose(list(self._losses), f"the scheduler at {self.address} went away")
                 self._update({})
-                await _close(client)
+                await self.disconnect()
             found: Client | None = None
             with anyio.move_on_after(self._patience_s):
                 found = await self._connect_again()
@@ -187,6 +186,12 @@ class Link:
             await _close(client)
             raise
         return client
+
+    async def disconnect(self) -> None:
+        """Nothing is left of the connection, if there is one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await _close(client)
 
     async def _attach(self, client: Client) -> None:
         client.subscribe_topic("all", self._on_event)
@@ -247,6 +252,7 @@ async def open_link(address: str, *, patience_s: float) -> AsyncIterator[Link]:
             keeping.cancel()
             with anyio.CancelScope(shield=True):
                 await asyncio.wait([keeping])
+                await link.disconnect()
 
 
 async def connect(address: str) -> Client:
