@@ -51,9 +51,10 @@ _SHORTEST = 12
 _CHUNK = 1 << 20
 
 
-def read_blocks(path: Path) -> Iterator[Block]:
-    """The blocks of a file, a little at a time. OSError; PcapngError with its name, also when it is cut short."""
-    reader = BlockReader()
+def read_blocks(path: Path, reader: BlockReader | None = None) -> Iterator[Block]:
+    """The blocks of a file, a little at a time, by this reader if it is given. OSError; PcapngError with its name, also
+    when it is cut short."""
+    reader = reader or BlockReader()
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
@@ -64,7 +65,10 @@ def read_blocks(path: Path) -> Iterator[Block]:
 
 
 class BlockReader:
-    """Incremental: feed bytes as they come, get the blocks that are complete."""
+    """Incremental: feed bytes as they come, get the blocks that are complete.
+
+    One that has no use for blocks as values overrides `take` and `take_packets`, and need not make any.
+    """
 
     def __init__(self) -> None:
         self.interfaces: list[Interface] = []
@@ -80,7 +84,7 @@ class BlockReader:
         if self._order is None and end >= _SHORTEST:
             self._order = _byte_order(data, 0)
         layout = LAYOUTS[self._order or "<"]
-        while end - (at := self._packets(layout, data, at, found)) >= _SHORTEST:
+        while end - (at := self.take_packets(layout, data, at, found)) >= _SHORTEST:
             kind, size = layout.head.unpack_from(data, at)
             if kind == SECTION:
                 self._order = _byte_order(data, at)
@@ -94,9 +98,9 @@ class BlockReader:
             if layout.u32.unpack_from(data, after - 4)[0] != size:
                 raise PcapngError("a block's two lengths differ")
             if kind == ENHANCED_PACKET:
-                found.append(self._packet(layout, data, at + 8, after - 4))
+                self.take(self._packet(layout, data, at + 8, after - 4), found)
             else:
-                found.append(self._other(layout, kind, data[at + 8 : after - 4]))
+                self.take(self._other(layout, kind, data[at + 8 : after - 4]), found)
             at = after
         self._rest = data[at:]
         return found
@@ -108,8 +112,13 @@ class BlockReader:
         if self._rest:
             raise PcapngError(f"cut short: {len(self._rest)} bytes of a block at its end")
 
-    def _packets(self, layout: Layout, data: bytes, at: int, found: list[Block]) -> int:
-        """The hot path: packets one after the other, as long as they are whole and sound. Returns where they end."""
+    def take(self, block: Block, found: list[Block]) -> None:
+        """A block is complete; what is in `found` is returned by `feed`."""
+        found.append(block)
+
+    def take_packets(self, layout: Layout, data: bytes, at: int, found: list[Block]) -> int:
+        """The hot path: enhanced packets one after the other, as long as they are whole and sound. Returns where they
+        end."""
         unpack, trailer, order = layout.packet_block.unpack_from, layout.u32.unpack_from, layout.order
         interfaces, end, add, new = len(self.interfaces), len(data), found.append, tuple.__new__
         while end - at >= 32:
@@ -120,7 +129,7 @@ class BlockReader:
                 break
             if size & 3 or size > MAX_BLOCK or trailer(data, after)[0] != size:
                 break
-            options = _options(data[options_at:after], order) if options_at < after else ()
+            options = options_of(data[options_at:after], order) if options_at < after else ()
             packet = interface, high << 32 | low, data[begin : begin + captured], original, options
             add(new(EnhancedPacket, packet))
             at = after + 4
@@ -135,7 +144,7 @@ class BlockReader:
         options_at = begin + captured + (-captured & 3)
         if options_at > end or interface >= len(self.interfaces):
             raise PcapngError(f"packet of {captured} bytes on interface {interface}")
-        options = _options(data[options_at:end], layout.order) if options_at < end else ()
+        options = options_of(data[options_at:end], layout.order) if options_at < end else ()
         return EnhancedPacket(interface, high << 32 | low, data[begin : begin + captured], original, options)
 
     def _other(self, layout: Layout, kind: int, body: bytes) -> Block:
@@ -179,12 +188,12 @@ def _section(layout: Layout, body: bytes) -> Section:
     _, major, minor, length = layout.section.unpack_from(body)
     if major != 1:
         raise PcapngError(f"version {major}.{minor} of the format; only 1 is known")
-    return Section(layout.order, major, minor, length, _options(body[layout.section.size :], layout.order))
+    return Section(layout.order, major, minor, length, options_of(body[layout.section.size :], layout.order))
 
 
 def _interface(layout: Layout, body: bytes) -> Interface:
     link_type, _, snap_length = layout.interface.unpack_from(body)
-    options = _options(body[layout.interface.size :], layout.order)
+    options = options_of(body[layout.interface.size :], layout.order)
     if first(options, IF_TSRESOL) == b"":
         raise PcapngError("an empty option if_tsresol")
     return Interface(link_type, snap_length, options, layout.order)
@@ -205,7 +214,7 @@ def _obsolete(layout: Layout, body: bytes, interfaces: int) -> ObsoletePacket:
     data = body[layout.obsolete.size :]
     if captured > len(data) or interface >= interfaces:
         raise PcapngError(f"packet of {captured} bytes on interface {interface}")
-    options = _options(data[captured + (-captured & 3) :], layout.order)
+    options = options_of(data[captured + (-captured & 3) :], layout.order)
     return ObsoletePacket(interface, drops, high << 32 | low, data[:captured], original, options)
 
 
@@ -213,7 +222,7 @@ def _statistics(layout: Layout, body: bytes, interfaces: int) -> InterfaceStatis
     interface, high, low = layout.statistics.unpack_from(body)
     if interface >= interfaces:
         raise PcapngError(f"statistics of interface {interface}")
-    return InterfaceStatistics(interface, high << 32 | low, _options(body[12:], layout.order))
+    return InterfaceStatistics(interface, high << 32 | low, options_of(body[12:], layout.order))
 
 
 def _unbound(layout: Layout, kind: int, body: bytes) -> Block:
@@ -224,7 +233,7 @@ def _unbound(layout: Layout, kind: int, body: bytes) -> Block:
         what, size = layout.head.unpack_from(body)
         if size > len(body) - 8:
             raise PcapngError(f"secrets of {size} bytes in a block of {len(body) + 12}")
-        return Secrets(what, body[8 : 8 + size], _options(body[8 + size + (-size & 3) :], layout.order))
+        return Secrets(what, body[8 : 8 + size], options_of(body[8 + size + (-size & 3) :], layout.order))
     if kind == JOURNAL:
         return JournalEntry(body.rstrip(b"\0"))
     if kind in (CUSTOM_COPIED, CUSTOM_UNCOPIED):
@@ -239,7 +248,7 @@ def _names(layout: Layout, body: bytes) -> NameResolution:
         kind, size = layout.pair.unpack_from(body, at)
         at += 4
         if kind == 0:
-            return NameResolution(tuple(records), _options(body[at:], layout.order))
+            return NameResolution(tuple(records), options_of(body[at:], layout.order))
         if at + size > len(body):
             raise PcapngError(f"name record of {size} bytes reaches over its block")
         records.append(NameRecord(kind, body[at : at + size]))
@@ -247,8 +256,8 @@ def _names(layout: Layout, body: bytes) -> NameResolution:
 
 
 @lru_cache(maxsize=4096)
-def _options(data: bytes, order: ByteOrder) -> Options:
-    """Most blocks of a capture have the same few options, hence the cache."""
+def options_of(data: bytes, order: ByteOrder) -> Options:
+    """Options as they lie in a block. Most blocks of a capture have the same few, hence the cache."""
     found: list[Option] = []
     head = LAYOUTS[order].pair
     at = 0
