@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from swarmrig.campaigns.page.groups import Worker
@@ -12,12 +13,20 @@ _LONGEST = 300
 """Characters of a message; its run's report has the rest."""
 
 
-def page_data(runs: Sequence[ShownRun], workers: Sequence[Worker]) -> dict[str, Any]:
+_HOME = "\x01"
+"""Stands for the campaign's directory in commands, of which there are many."""
+
+
+def page_data(runs: Sequence[ShownRun], workers: Sequence[Worker], home: Path) -> dict[str, Any]:
     """Everything that is drawn or listed by the script."""
-    return {"runs": [_run(run) for run in runs], "workers": [_worker(worker) for worker in workers]}
+    return {
+        "home": str(home),
+        "runs": [_run(run, str(home)) for run in runs],
+        "workers": [_worker(worker) for worker in workers],
+    }
 
 
-def _run(run: ShownRun) -> list[Any]:
+def _run(run: ShownRun, home: str) -> list[Any]:
     """[id, word, seconds, worker, attempts, reason, where it leads, commands]; by its place in the list it is known."""
     return [
         run.name,
@@ -27,7 +36,7 @@ def _run(run: ShownRun) -> list[Any]:
         run.attempts,
         run.reason[:_LONGEST],
         run.href,
-        [command for _, command in run.commands],
+        [command.replace(home, _HOME) for _, command in run.commands],
     ]
 
 

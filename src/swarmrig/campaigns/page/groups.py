@@ -13,6 +13,8 @@ from swarmrig.model.verdict import Outcome
 _SPARSE = 3
 """Rows get blanks for seeds that they do not have, unless that makes so many times more cells."""
 _EXAMPLES = 3
+_OVERLAP_S = 0.05
+"""Times are noted when runs begin and end; what seems to overlap by so little followed each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def _worker(name: str, begun: list[tuple[float, ShownRun]], first: float) -> Wor
     free: list[float] = []
     lanes = []
     for at, run in begun:
-        lane = next((number for number, until in enumerate(free) if until <= at), len(free))
+        lane = next((number for number, until in enumerate(free) if until <= at + _OVERLAP_S), len(free))
         free[lane : lane + 1] = [at + run.wall_s]
         lanes.append(lane)
     return Worker(name, tuple(run for _, run in begun), tuple(lanes), tuple(at - first for at, _ in begun))

@@ -33,7 +33,7 @@ def write_page(directory: Path) -> Path:
     home = (directory if directory.is_dir() else directory.parent).absolute()
     runs = shown_runs(results, home)
     busy = workers(runs)
-    texts = loaded(_PACKAGE, _SCRIPTS, page_data(runs, busy)) | {PAGE: partial(html, results, home, runs, busy)}
+    texts = loaded(_PACKAGE, _SCRIPTS, page_data(runs, busy, home)) | {PAGE: partial(html, results, home, runs, busy)}
     return write_files(home, PAGE, texts, command("report", home))
 
 

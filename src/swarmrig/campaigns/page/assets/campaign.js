@@ -4,7 +4,7 @@
 (function () {
   if (!window.RUN) return;
   const runs = window.RUN.runs.map(([id, word, wall, worker, attempts, reason, href, commands], number) =>
-    ({ number, id, word, wall, worker, attempts, reason, href, commands, text: `${id}\n${reason}\n${worker}`.toLowerCase() }));
+    ({ number, id, word, wall, worker, attempts, reason, href, commands: commands.map((command) => command.replaceAll("\u0001", () => window.RUN.home)), text: `${id}\n${reason}\n${worker}`.toLowerCase() }));
   const LISTED = 100;
   const search = document.getElementById("run-search"), word = document.getElementById("run-word"), order = document.getElementById("run-order");
   const status = document.getElementById("run-status"), body = document.querySelector("#run-table tbody");
@@ -30,7 +30,7 @@
       box.append(element("code", "", command), button);
       again.append(box);
     }
-    made.append(name, ended, element("td", "number", `${run.wall.toFixed(2)} s`), element("td", "", run.worker), element("td", "number", String(run.attempts)), again);
+    made.append(name, ended, element("td", "number", `${run.wall.toFixed(2)} s`), element("td", "who", run.worker), element("td", "number", String(run.attempts)), again);
     return made;
   }
 
@@ -81,10 +81,11 @@
       }
       first += worker.width + 0.5;
     }
-    const thick = Math.max(2, Math.min(10, 500 / Math.max(1, first)));
+    const thick = Math.max(2, Math.min(10, 500 / Math.max(1, first))), apart = runs.length <= 500;
     const drawn = Object.keys(names).filter((look) => traces.has(look)).map((look) => ({
       type: "scatter", mode: "lines+markers", name: names[look], ...traces.get(look), hoverinfo: "text", connectgaps: false,
-      line: { width: thick, color: colour(look) }, marker: { size: Math.max(3, thick * 0.8), symbol: "line-ns", color: colour("back"), line: { width: 1, color: colour("back") } },
+      line: { width: thick, color: colour(look) },
+      marker: { size: thick, symbol: "line-ns", opacity: apart ? 1 : 0, color: colour("back"), line: { width: 1, color: colour("back") } },
     }));
     const layout = plotLayout(Math.max(180, Math.min(900, 110 + first * 18)), narrow, {});
     Object.assign(layout.xaxis, { range: [0, end || 1], ticksuffix: " s" });
