@@ -9,7 +9,10 @@ import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import anyio
+
 from swarmrig.campaigns.task import Resources, Task
+from swarmrig.proc import probe
 
 DEADLINE_S = 60.0
 TINY = """\
@@ -22,19 +25,41 @@ defaults: {{kind: qemu, machine: refnode-rv32}}
 nodes:
   coord: {{role: coordinator}}
   s1: {{role: sensor, config: {{scenario: 2, tdm_slot: 1}}}}
-checks: [all_nodes_boot]
+checks: {checks}
 """
 
 
-def write_scenario(directory: Path, name="tiny", duration="300ms", time="virtual"):
+def write_scenario(directory: Path, name="tiny", duration="300ms", time="virtual", checks="[all_nodes_boot]"):
     path = directory / f"{name}.swarmrig.yml"
-    path.write_text(TINY.format(duration=duration, time=time))
+    path.write_text(TINY.format(duration=duration, time=time, checks=checks))
     return path
+
+
+def write_endless(directory: Path, name="endless"):
+    """One that ends when it is ended: whether anything crashes is known in the end only."""
+    return write_scenario(directory, name, "10000s", "real", "[no_crashes]")
 
 
 def task(seed=1, scenario="tiny.swarmrig.yml", **values):
     values = {"resources": Resources(1, 64), "timeout_s": DEADLINE_S, "settings": (), **values}
     return Task(id=f"t{seed}", key=f"k{seed}", scenario=scenario, variant={}, seed=seed, **values)
+
+
+def result_of(execution):
+    (document,) = (each for each in execution.documents if each["kind"] == "result")
+    return document
+
+
+def guests_below(*workers):
+    """Emulators that they have started."""
+    below = [pid for each in workers for pid in probe.descendants(each.process.pid)]
+    return [pid for pid in below if "qemu-system" in probe.command(pid)]
+
+
+async def until(condition):
+    with anyio.fail_after(DEADLINE_S):
+        while not condition():
+            await anyio.sleep(0.05)
 
 
 class Program:
@@ -94,6 +119,7 @@ class Cluster:
 
     def __init__(self, root: Path, stack: ExitStack):
         self.root = root
+        root.mkdir(exist_ok=True)
         self._stack = stack
         self.port = 0
         self.scheduler = None
@@ -109,13 +135,13 @@ class Cluster:
         self.scheduler = self._program(*words)
         self.port = int(self.scheduler.wait_for(r"Scheduler at:\s+tcp://127\.0\.0\.1:(\d+)")[1])
 
-    def start_worker(self, resources="cores=1 memory=1000", *, threads=2, env=None, cache=None):
+    def start_worker(self, resources="cores=1 memory=1000", *, threads=2, env=None, words=("--no-nanny",)):
         number = len(self.workers)
         home = self.root / f"w{number}"
         home.mkdir()
         state = home / "state"
-        own = {"SWARMRIG_CACHE_DIR": str(cache or home / "cache"), "SWARMRIG_STATE_DIR": str(state)}
-        words = ["distributed.cli.dask_worker", self.address, "--no-nanny", "--nthreads", str(threads)]
+        own = {"SWARMRIG_CACHE_DIR": str(home / "cache"), "SWARMRIG_STATE_DIR": str(state)}
+        words = ["distributed.cli.dask_worker", self.address, *words, "--nthreads", str(threads)]
         words += ["--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(home), "--death-timeout", "60"]
         words += ["--resources", resources] if resources else []
         worker = self._program(*words, env={**os.environ, **own, **(env or {})})
@@ -126,7 +152,9 @@ class Cluster:
         return worker
 
     def _program(self, *words, env=None):
-        program = Program(*words, env=env, cwd=self.root)
+        temporary = self.root / "tmp"
+        temporary.mkdir(exist_ok=True)
+        program = Program(*words, env={**(env or os.environ), "TMPDIR": str(temporary)}, cwd=self.root)
         self._stack.callback(program.close)
         return program
 

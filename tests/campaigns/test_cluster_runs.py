@@ -3,14 +3,21 @@
 import json
 import os
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
-from tests.campaigns.cluster_machinery import DEADLINE_S, cluster, task, write_scenario
+from tests.campaigns.cluster_machinery import (
+    cluster,
+    guests_below,
+    result_of,
+    task,
+    until,
+    write_endless,
+    write_scenario,
+)
 
-from swarmrig.campaigns import worker
+from swarmrig.campaigns import cluster_link, worker
 from swarmrig.campaigns.bundle_content import Content
 from swarmrig.campaigns.cluster import open_cluster
 from swarmrig.campaigns.task import Resources
@@ -42,11 +49,6 @@ def room(place, name="out"):
     path = place / name
     path.mkdir()
     return path
-
-
-def result_of(execution):
-    (document,) = (each for each in execution.documents if each["kind"] == "result")
-    return document
 
 
 async def test_runs_on_workers_are_those_of_this_machine_and_all_agree(two, here):
@@ -129,7 +131,7 @@ async def test_what_the_scenario_says_wrongly_is_refused_once(two, here):
 
 
 async def test_a_run_that_does_not_end_is_lost_and_its_processes_are_gone(two, here):
-    write_scenario(here, duration="10000s", time="real")
+    write_endless(here, "tiny")
     one = task(timeout_s=1.0)
     async with opened(two, [one], here) as executor:
         execution = await executor.execute(one, room(here))
@@ -139,31 +141,17 @@ async def test_a_run_that_does_not_end_is_lost_and_its_processes_are_gone(two, h
 
 
 async def test_cancelling_ends_the_processes_on_the_worker(two, here):
-    write_scenario(here, duration="10000s", time="real")
+    write_endless(here, "tiny")
     one = task()
     async with opened(two, [one], here) as executor:
         async with anyio.create_task_group() as group:
             group.start_soon(executor.execute, one, room(here))
-            await until(partial(guests_of, two))
+            await until(lambda: guests_below(*two.workers))
             group.cancel_scope.cancel()
         await executor.settle()
-        assert not guests_of(two)
+        assert not guests_below(*two.workers)
     for each in two.workers:
         assert os.listdir(each.state) == []
-
-
-def guests_of(two):
-    """Emulators below the workers."""
-    from swarmrig.proc import probe
-
-    below = [pid for each in two.workers for pid in probe.descendants(each.process.pid)]
-    return [pid for pid in below if "qemu-system" in probe.command(pid)]
-
-
-async def until(condition):
-    with anyio.fail_after(DEADLINE_S):
-        while not condition():
-            await anyio.sleep(0.05)
 
 
 async def test_what_workers_do_not_offer_is_said_before_anything_is_run(two, here):
@@ -178,7 +166,8 @@ async def test_what_workers_do_not_offer_is_said_before_anything_is_run(two, her
             pass
 
 
-async def test_nobody_at_the_address_is_told_soon(here):
+async def test_nobody_at_the_address_is_told_soon(here, monkeypatch):
+    monkeypatch.setattr(cluster_link, "CONNECT_S", 0.5)
     for address in ("tcp://127.0.0.1:1", "nonsense", "carrier://pigeon"):
         with pytest.raises(HostError, match=f"no Dask scheduler answers at {address}"):
             async with open_cluster(address, [task()], here=here, tell=print):

@@ -109,7 +109,7 @@ class Link:
             workers=None if worker is None else [worker],
         )  # fmt: skip
         try:
-            yield await self._first(_result_of(future), loss, self._absence(need))
+            yield await self._first(future.result(), loss, self._absence(need))
         finally:
             del self._losses[order.key]
             with anyio.CancelScope(shield=True), suppress(Exception):
@@ -125,8 +125,7 @@ class Link:
                 raise LostError(loss.result())
             if absent.done():
                 absent.result()
-            answer: Answer = resulting.result()
-            return answer
+            return self._answer(resulting)
         finally:
             for task in (resulting, absent):
                 task.cancel()
@@ -135,6 +134,19 @@ class Link:
             for task in (resulting, absent):
                 if not task.cancelled():
                     task.exception()
+
+    def _answer(self, resulting: asyncio.Future[Answer]) -> Answer:
+        """What a task returned. LostError for whatever else became of it."""
+        try:
+            return resulting.result()
+        except _distributed().client.FutureCancelledError:
+            self._stirred.set()
+            raise LostError(self._gone()) from None
+        except Exception as error:  # KilledWorker, or whatever the worker could not do
+            raise LostError(f"{type(error).__name__}: {_line(error)}") from error
+
+    def _gone(self) -> str:
+        return f"the scheduler at {self.address} went away"
 
     async def _absence(self, need: Mapping[str, float]) -> None:
         """Raises HostError once nobody has covered this need for long."""
@@ -164,14 +176,14 @@ class Link:
             try:
                 await self._watch(client)
             finally:
-                self._lose(list(self._losses), f"the scheduler at {self.address} went away")
+                self._lose(list(self._losses), self._gone())
                 self._update({})
                 await self.disconnect()
             found: Client | None = None
             with anyio.move_on_after(self._patience_s):
                 found = await self._connect_again()
             if found is None:
-                message = f"the scheduler at {self.address} went away, and has not come back for {self._patience_s:g} s"
+                message = f"{self._gone()}, and has not come back for {self._patience_s:g} s"
                 self._over = HostError(message, hint=RESUME)
                 self._update({})
                 return
@@ -207,8 +219,10 @@ class Link:
                 with anyio.move_on_after(REFRESH_S):
                     await self._stirred.wait()
                 self._stirred = anyio.Event()
+                if client.status != "running":
+                    return
                 found = await _identity(client)
-                if found["id"] != known["id"] or client.status != "running":
+                if found["id"] != known["id"]:
                     return
                 self._update(_machines_in(found))
 
@@ -287,16 +301,6 @@ async def _ready(client: Client) -> Client:
         await _close(client)
         raise
     return client
-
-
-async def _result_of(future: Any) -> Answer:
-    try:
-        answer: Answer = await future.result()
-        return answer
-    except _distributed().client.FutureCancelledError as error:
-        raise LostError(f"Dask gave it up: {_line(error)}") from None
-    except Exception as error:  # KilledWorker, or whatever the worker could not do
-        raise LostError(f"{type(error).__name__}: {_line(error)}") from error
 
 
 async def _identity(client: Client) -> dict[str, Any]:
