@@ -94,7 +94,10 @@ def test_the_last_lines_only(swarmrig, finished, last, shown):
         (["console", "last", "zz"], "has no node 'zz': its nodes are a"),
         (["console", "last", "../.."], "has no node"),
         (["console", "last", "a", "--type", "x"], "nobody is there to type to"),
-        (["watch", "last", "--release"], "cannot be attached to"),
+        (["watch", "last", "--release"], "is over: PASS"),
+        (["watch", "p-2026"], "no run goes on; swarmrig runs show runs/p-20260101-000000-0123abcd"),
+        (["console", "last", "b"], "its nodes are a"),
+        (["console", "nowhere", "a"], "no run 'nowhere'"),
     ],
 )
 def test_what_cannot_be_is_said(swarmrig, finished, arguments, said):

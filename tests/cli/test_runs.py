@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 
 import pytest
 
 from swarmrig.errors import HostError, SwarmrigError
-from swarmrig.replay.shelf import Pruning, State, find_run, remove, shelf
+from swarmrig.replay.shelf import SETTLED_S, Pruning, State, find_run, remove, shelf
+from swarmrig.runtime.events import open_event_log
 
 RESULTS = {
     "verdict": "PASS",
@@ -36,6 +38,9 @@ def output(bare_environment, tmp_path):
         (runs / name / "net").mkdir(parents=True)
         for file, content in files.items():
             (runs / name / file).write_text(json.dumps(content))
+    long_ago_s = time.time() - 2 * SETTLED_S
+    for path in runs.glob("*/*"):
+        os.utime(path, (long_ago_s, long_ago_s))
     (runs / "notes").mkdir()
     (runs / "a-20261399-000000-eeeeeeee").mkdir()
     (runs / "l-20260101-000000-ffffffff").symlink_to(runs / "a-20260101-000000-aaaaaaaa")
@@ -126,6 +131,42 @@ def test_prune_removes_what_meets_all_conditions(swarmrig, output, arguments, le
     assert {run.id for run in shelf(output)} == left
     assert (output / "notes").is_dir()
     assert (output / "l-20260101-000000-ffffffff").is_symlink()
+
+
+def test_a_run_that_writes_its_log_is_live_wherever_its_state_is(output):
+    directory = output / "c-20260105-000000-99999999"
+    directory.mkdir()
+    with open_event_log(directory):
+        assert find_run("last", output).state is State.LIVE
+        assert "c" not in {run.name for run in Pruning().chosen(shelf(output), 2e9)}
+    assert find_run("last", output).state is State.UNFINISHED
+
+
+def test_what_has_just_ended_may_be_writing_its_verdict(output):
+    (run,) = [run for run in shelf(output) if run.name == "b"]
+    assert run in Pruning().chosen(shelf(output), time.time())
+    (run.path / "stderr.log").write_text("")
+    assert run not in Pruning().chosen(shelf(output), time.time())
+
+
+def test_of_several_runs_that_are_meant_the_live_one_is_watched(output):
+    with pytest.raises(SwarmrigError, match="beginning of 2 runs"):
+        find_run("a-", output, live=True)
+    fd = lock("cccccccc")
+    try:
+        (output / "b-20260109-000000-12121212").mkdir()
+        assert find_run("b", output, live=True).id == "cccccccc"
+        assert find_run("last", output, live=True).id == "cccccccc"
+        assert find_run("last", output).id == "12121212"
+    finally:
+        os.close(fd)
+
+
+def test_names_that_are_nearly_right_are_suggested(output):
+    (output / "two-rooms-20260109-000000-12121212").mkdir()
+    with pytest.raises(SwarmrigError) as caught:
+        find_run("tow-rooms", output)
+    assert caught.value.hint == "did you mean 'two-rooms'?"
 
 
 def test_prune_wants_a_condition(swarmrig, output):

@@ -193,7 +193,7 @@ async def test_who_does_not_read_costs_bounded_memory_and_hears_how_much_he_miss
     stream = Stream()
     seat = Seat(stream)
     for number in range(10_000):
-        seat.tell("event", number)
+        seat.tell_event(b'{"event":%d}\n' % number)
         seat.show(b'{"snapshot":%d}\n' % number)
     seat.close()
     await seat.write()
