@@ -155,7 +155,7 @@ def test_of_several_runs_that_are_meant_the_live_one_is_watched(output):
     fd = lock("cccccccc")
     try:
         (output / "b-20260109-000000-12121212").mkdir()
-        assert find_run("b", output, live=True).id == "cccccccc"
+        assert find_run("b-", output, live=True).id == "cccccccc"
         assert find_run("last", output, live=True).id == "cccccccc"
         assert find_run("last", output).id == "12121212"
     finally:
