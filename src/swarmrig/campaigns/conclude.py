@@ -26,6 +26,7 @@ def conclude(
     *,
     values: CampaignFile,
     outcome: Conducted,
+    parts: tuple[str, ...] = (),
     quarantine: Sequence[QuarantineUse] = (),
     warnings: Sequence[str] = (),
 ) -> CampaignResults:
@@ -41,6 +42,8 @@ def conclude(
         shard=begun.shard_text,
         interrupted=outcome.interrupted,
         stopped=outcome.stopped,
+        commit=begun.commit,
+        parts=parts,
     )
     current = {task.id: results[task.id] for task in tasks if task.id in results and results[task.id].key == task.key}
     return judge(facts, tasks, current, axes=axes_of(values), quarantine=quarantine, warnings=warnings)

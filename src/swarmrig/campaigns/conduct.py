@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +23,6 @@ from swarmrig.campaigns.record import result_of
 from swarmrig.campaigns.task import Attempt, Ending, Execution, Task, TaskResult
 from swarmrig.errors import HostError, leaves_of
 from swarmrig.model.verdict import Outcome
-from swarmrig.runtime.directory import now_text
 
 FREE_SOME = "free some space, then go on"
 
@@ -134,7 +134,6 @@ class _Campaign:
     async def _run(self, task: Task) -> None:
         attempts: list[Attempt] = []
         for number in range(1, self._conducting.retries + 2):
-            began_at = now_text()
             place = self._directory.place_of(task.id, number)
             self._conducting.observer.on_start(task, number)
             execution = await self._executor.execute(task, place)
@@ -149,7 +148,9 @@ class _Campaign:
                 break
             self._conducting.observer.on_retry(task, attempts[-1])
         directory = self._directory.path
-        self._finish(task, result_of(task, classified, execution, attempts, began_at, place, directory), place)
+        self._finish(
+            task, result_of(task, classified, execution, attempts, _began_at(execution), place, directory), place
+        )
 
     def _finish(self, task: Task, result: TaskResult, place: Path) -> None:
         goes = not self._conducting.keep_passed and result.verdict is Outcome.PASS
@@ -168,6 +169,12 @@ class _Campaign:
         self._outcome.hints += [] if self._outcome.stopped else [FREE_SOME]
         self._outcome.stopped = self._outcome.stopped or reason
         self._stop.cancel()
+
+
+def _began_at(execution: Execution) -> str:
+    """When its process began, which is later than when it was handed over."""
+    began = datetime.fromtimestamp(time.time() - execution.wall_s, UTC)
+    return began.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _attempt(number: int, classified: Classified, execution: Execution) -> Attempt:

@@ -47,6 +47,8 @@ class Begun:
     only: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     """The directories that it was put together from; such a campaign does not go on."""
+    commit: str | None = None
+    """See results.Facts."""
 
     @property
     def shard_text(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The commit of the git repository that a file is part of, read from its files: nothing of it is executed."""
+"""The commit of the git repository that a directory is part of, read from its files: nothing of it is executed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MOST_REFERENCES = 5
 _LARGEST = 16 << 20
 
 
-def commit_of(file: Path) -> str | None:
-    """The commit that is checked out where the file is; None when that is no repository, or one without a commit.
+def commit_of(place: Path) -> str | None:
+    """The commit that is checked out where a directory is; None when that is no repository, or one without a commit.
 
     What is not committed is not seen: the inputs of the runs tell what they were made of.
     Formats: gitrepository-layout(5), packed-refs as git-pack-refs(1) writes them.
     """
     try:
-        found = _repository(file.resolve().parent)
+        found = _repository(place.resolve())
         return None if found is None else _resolved(*found, "HEAD")
     except (OSError, ValueError):  # unreadable, or no repository that we know how to read
         return None

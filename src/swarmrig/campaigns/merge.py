@@ -83,6 +83,7 @@ def _conclude(
         journal.results,
         values=plan.values,
         outcome=outcome,
+        parts=tuple(part.campaign.id for part in parts),
         quarantine=_quarantine([part.quarantine for part in parts]),
         warnings=tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
     )

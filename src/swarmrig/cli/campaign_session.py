@@ -23,6 +23,7 @@ from swarmrig.campaigns.directory import (
     reopen_directory,
 )
 from swarmrig.campaigns.executor import Executor
+from swarmrig.campaigns.history_commit import commit_of
 from swarmrig.campaigns.load import load_campaign, load_campaign_text
 from swarmrig.campaigns.local import open_local
 from swarmrig.campaigns.plan import CampaignPlan
@@ -160,7 +161,8 @@ class _Campaign:
         directory = before
         if directory is None:
             shard, only = selection.shard, selection.only
-            begun = Begun(plan.name, plan.file, str(plan.here), now_text(), shard=shard, only=only)
+            commit = commit_of(plan.here)
+            begun = Begun(plan.name, plan.file, str(plan.here), now_text(), shard=shard, only=only, commit=commit)
             directory = begin_directory(self._manner.output_dir, plan.text, begun)
         with directory.locked():
             self._journal = open_journal(directory)
@@ -236,4 +238,4 @@ def merge_directories(directories: Sequence[Path], output: Path, *, as_json: boo
 
     with told_as_json(as_json):
         directory, results = merge(directories, output)
-        return tell_end(results, directory.path, Aftermath(as_json=as_json))
+        return tell_end(results, directory.path, Aftermath(report=True, as_json=as_json))

@@ -14,7 +14,7 @@ from swarmrig.campaigns.results import CampaignResults, document
 from swarmrig.campaigns.text import headline, summary_text
 from swarmrig.cli.campaign_ci import tell_ci
 from swarmrig.cli.output import colours_wanted, harmless, say, say_json_line
-from swarmrig.errors import SwarmrigError
+from swarmrig.errors import MissingExtraError, SwarmrigError
 from swarmrig.model.verdict import EXIT_INTERRUPTED
 
 MOST_ROWS = 60
@@ -52,6 +52,15 @@ def _aftermath(directory: Path, aftermath: Aftermath) -> Iterator[str]:
         try:
             remember(aftermath.history, directory)
             yield f"history: {aftermath.history}"
+        except SwarmrigError as error:
+            say(f"warning: {harmless(str(error))}", stream=sys.stderr)
+    if aftermath.report:
+        from swarmrig.campaigns.page.render import write_page
+
+        try:
+            yield f"report: {write_page(directory)}"
+        except MissingExtraError as error:
+            yield f"no report: {error.message} ({error.hint})"
         except SwarmrigError as error:
             say(f"warning: {harmless(str(error))}", stream=sys.stderr)
 

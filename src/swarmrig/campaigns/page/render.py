@@ -23,14 +23,14 @@ _LISTED = 200
 _SLOWEST = 20
 
 
-def write_page(directory: Path) -> Path:
+def write_page(path: Path) -> Path:
     """Make report.html in a campaign's directory, with a directory `report` beside it; returns the path of the page.
 
     HostError when there are no results, something cannot be written (a full disk), or the libraries are missing.
     """
     require()
-    results = read_results(directory)
-    home = (directory if directory.is_dir() else directory.parent).absolute()
+    results = read_results(path)
+    home = (path if path.is_dir() else path.parent).absolute()
     runs = shown_runs(results, home)
     busy = workers(runs)
     texts = loaded(_PACKAGE, _SCRIPTS, page_data(runs, busy, home)) | {PAGE: partial(html, results, home, runs, busy)}
