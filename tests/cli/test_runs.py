@@ -154,7 +154,9 @@ def test_of_several_runs_that_are_meant_the_live_one_is_watched(output):
         find_run("a-", output, live=True)
     fd = lock("cccccccc")
     try:
-        (output / "b-20260109-000000-12121212").mkdir()
+        later = output / "b-20260109-000000-12121212"
+        later.mkdir()
+        (later / "results.json").write_text("{}")
         assert find_run("b-", output, live=True).id == "cccccccc"
         assert find_run("last", output, live=True).id == "cccccccc"
         assert find_run("last", output).id == "12121212"
