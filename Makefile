@@ -37,6 +37,11 @@ bench: ## measure: every line compares with a peer in the same run (ARGS="NAME .
 	@tools/install test
 	@$(PYTHON) -m bench $(ARGS)
 
+DOCKER ?= docker
+container: ## build the image `swarmrig` with docker (DOCKER=podman), and run the preset `smoke` in it without privileges
+	@$(DOCKER) build -t swarmrig -f Containerfile .
+	@$(DOCKER) run --rm --network none --cap-drop ALL --user "$$(id -u):$$(id -g)" swarmrig run smoke --output-dir /tmp/runs
+
 clean: ## remove what was built or installed into this directory; runs/ stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis refnode/build \
 		src/swarmrig/timebase/lockstep
