@@ -47,6 +47,8 @@ class Begun:
     only: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     """The directories that it was put together from; such a campaign does not go on."""
+    parts: tuple[str, ...] = ()
+    """The ids of those campaigns."""
     commit: str | None = None
     """See results.Facts."""
 
@@ -134,7 +136,8 @@ def reopen_directory(path: Path) -> CampaignDirectory:
         if found.pop("format") != FORMAT:
             raise ValueError("another format")
         shard = None if found["shard"] is None else (int(found["shard"][0]), int(found["shard"][1]))
-        begun = Begun(**{**found, "shard": shard, "only": tuple(found["only"]), "merged": tuple(found["merged"])})
+        lists = {name: tuple(found[name]) for name in ("only", "merged", "parts")}
+        begun = Begun(**{**found, **lists, "shard": shard})
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise HostError(f"{state} is not what a campaign writes: {error}", hint="begin a new one") from error
     return CampaignDirectory(path.absolute(), begun)

@@ -56,7 +56,8 @@ def _refuse_others(shards: Sequence[CampaignDirectory]) -> None:
 def _begun(shards: Sequence[CampaignDirectory]) -> Begun:
     earliest = min((shard.begun for shard in shards), key=lambda begun: begun.started_at)
     merged = tuple(str(shard.path) for shard in shards)
-    return replace(earliest, id=new_id(), shard=None, only=(), merged=merged)
+    parts = tuple(shard.begun.id for shard in shards)
+    return replace(earliest, id=new_id(), shard=None, only=(), merged=merged, parts=parts)
 
 
 def _moved(result: TaskResult, home: Path, new_home: Path) -> TaskResult:

@@ -24,6 +24,15 @@ class Selection:
     """Patterns (`*`, `?`, `[…]`) of ids; none: all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What is done with the results of a campaign beside writing them."""
+
+    history: Path | None = None
+    report: bool = False
+    as_json: bool = False
+
+
 def _shard(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
     if value is None:
         return None

@@ -30,8 +30,8 @@ from swarmrig.campaigns.plan import CampaignPlan
 from swarmrig.campaigns.prepare import Prepared, part_of, prepare
 from swarmrig.campaigns.results import CampaignResults, QuarantineUse
 from swarmrig.campaigns.task import Task
-from swarmrig.cli.campaign_options import Selection
-from swarmrig.cli.campaign_told import Aftermath, tell_end
+from swarmrig.cli.campaign_options import Aftermath, Selection
+from swarmrig.cli.campaign_told import tell_end
 from swarmrig.cli.campaign_view import open_view
 from swarmrig.cli.failures import describe_failure
 from swarmrig.cli.output import counted, harmless, say, say_json_line
@@ -51,9 +51,11 @@ class CampaignManner:
     memory_bytes: int | None = None
     retries: int | None = None
     address: str | None = None
-    history: Path | None = None
-    report: bool = True
-    as_json: bool = False
+    aftermath: Aftermath = Aftermath()
+
+    @property
+    def as_json(self) -> bool:
+        return self.aftermath.as_json
 
 
 def run_file(file: Path, selection: Selection, manner: CampaignManner) -> int:
@@ -93,8 +95,7 @@ def _run(plan: CampaignPlan, manner: CampaignManner, selection: Selection, befor
         raise
     assert campaign.directory is not None
     results = campaign.conclude(campaign.directory)
-    aftermath = Aftermath(manner.history, manner.report, manner.as_json)
-    return tell_end(results, campaign.directory.path, aftermath, campaign.outcome.hints)
+    return tell_end(results, campaign.directory.path, manner.aftermath, campaign.outcome.hints)
 
 
 class _Campaign:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -13,21 +12,13 @@ import click
 from swarmrig.campaigns.results import CampaignResults, document
 from swarmrig.campaigns.text import headline, summary_text
 from swarmrig.cli.campaign_ci import tell_ci
+from swarmrig.cli.campaign_options import Aftermath
 from swarmrig.cli.output import colours_wanted, harmless, say, say_json_line
 from swarmrig.errors import MissingExtraError, SwarmrigError
 from swarmrig.model.verdict import EXIT_INTERRUPTED
 
 MOST_ROWS = 60
 _COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red", "FATAL": "red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Aftermath:
-    """What is done with the results beside writing them."""
-
-    history: Path | None = None
-    report: bool = False
-    as_json: bool = False
 
 
 def tell_end(results: CampaignResults, directory: Path, aftermath: Aftermath, hints: Sequence[str] = ()) -> int:
@@ -46,23 +37,23 @@ def tell_end(results: CampaignResults, directory: Path, aftermath: Aftermath, hi
 
 def _aftermath(directory: Path, aftermath: Aftermath) -> Iterator[str]:
     """What cannot be remembered, or shown, changes no verdict."""
-    if aftermath.history is not None:
-        from swarmrig.campaigns.history import remember
+    try:
+        if aftermath.history is not None:
+            from swarmrig.campaigns.history import remember
 
-        try:
             remember(aftermath.history, directory)
             yield f"history: {aftermath.history}"
-        except SwarmrigError as error:
-            say(f"warning: {harmless(str(error))}", stream=sys.stderr)
-    if aftermath.report:
-        from swarmrig.campaigns.page.render import write_page
+    except SwarmrigError as error:
+        say(f"warning: {harmless(str(error))}", stream=sys.stderr)
+    try:
+        if aftermath.report:
+            from swarmrig.campaigns.page.render import write_page
 
-        try:
             yield f"report: {write_page(directory)}"
-        except MissingExtraError as error:
-            yield f"no report: {error.message} ({error.hint})"
-        except SwarmrigError as error:
-            say(f"warning: {harmless(str(error))}", stream=sys.stderr)
+    except MissingExtraError as error:
+        yield f"no report: {error.message} ({error.hint})"
+    except SwarmrigError as error:
+        say(f"warning: {harmless(str(error))}", stream=sys.stderr)
 
 
 def _lines(results: CampaignResults, directory: Path, notes: Sequence[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ FORMATS = {
     "scenario": "swarmrig.scenario.schema:scenario_schema",
     "results": "swarmrig.reports.results:schema",
     "suite": "swarmrig.suites.native:suite_schema",
+    "campaign": "swarmrig.campaigns.native:campaign_schema",
     "image": "swarmrig.fixtures.recipe:recipe_schema",
 }
 """Each is imported when it is asked for; that of scenarios takes the plugins."""

@@ -6,21 +6,23 @@ from pathlib import Path
 
 import click
 
-from swarmrig.cli.campaign_options import Selection, selection_options, size_of
+from swarmrig.cli.campaign_options import HISTORY, Aftermath, Selection, selection_options, size_of
 from swarmrig.cli.options import json_option, option, output_dir_option
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command("run")
-@click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("file", metavar="[FILE]", type=_FILE, required=False)
 @selection_options
 @option("--jobs", type=click.IntRange(1, 1024), metavar="N", help="Cores to hand out. Default: this machine's.")
 @option("--memory", "memory_bytes", metavar="SIZE", callback=size_of, help="Memory to hand out. Default: what is free.")
 @option("--retries", type=click.IntRange(0, 20), metavar="N", help="Tries after a failure of the machine or the rig.")
 @option("--on", "address", metavar="ADDRESS", help="Run on this Dask cluster: tcp://host:8786. Default: here.")
 @option("--resume", metavar="DIR", type=_DIRECTORY, help="Go on with this campaign.")
-@option("--history", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Remember it in this file.")
+@option("--history", metavar="FILE", type=_FILE, help="Remember it here. Default: history.sqlite beside it.")
+@option("--no-history", is_flag=True, help="Do not remember it.")
 @option("--no-report", is_flag=True, help="Make no report.html in the end.")
 @output_dir_option
 @json_option
@@ -33,6 +35,7 @@ def command(
     address: str | None,
     resume: Path | None,
     history: Path | None,
+    no_history: bool,
     no_report: bool,
     output_dir: Path,
     as_json: bool,
@@ -49,7 +52,10 @@ def command(
     """
     from swarmrig.cli.campaign_session import CampaignManner, go_on, run_file
 
-    manner = CampaignManner(output_dir, jobs, memory_bytes, retries, address, history, not no_report, as_json)
+    if history is None and not no_history:
+        history = (output_dir if resume is None else resume.absolute().parent) / HISTORY.name
+    aftermath = Aftermath(None if no_history else history, report=not no_report, as_json=as_json)
+    manner = CampaignManner(output_dir, jobs, memory_bytes, retries, address, aftermath)
     if (file is None) == (resume is None):
         raise click.UsageError("either FILE, or --resume DIR")
     if resume is not None:
