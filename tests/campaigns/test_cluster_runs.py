@@ -75,7 +75,7 @@ async def test_runs_on_workers_are_those_of_this_machine_and_all_agree(two, here
         flash = directory / "nodes/s1/flash.bin"
         assert flash.stat().st_blocks * 512 < flash.stat().st_size / 10  # holes stay holes
     assert len({result_of(each)["results"]["run"]["digest"] for each in executions.values()}) == 3
-    assert told == [f"2 workers gave t1 the same digest {result_of(executions['t1'])['results']['run']['digest'][:12]}"]
+    assert told == []  # every worker gave the same digest, with the same inputs
     for each in two.workers:
         assert os.listdir(each.state) == []
 

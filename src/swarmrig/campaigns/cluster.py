@@ -6,8 +6,8 @@ there by content, what it has made comes back by content. See `worker` for the o
 
 from __future__ import annotations
 
-import secrets
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -21,7 +21,7 @@ import anyio.to_thread
 from swarmrig import __version__
 from swarmrig.campaigns import cluster_pilot as pilot
 from swarmrig.campaigns.bundle import Bundle, bundle_of
-from swarmrig.campaigns.cluster_link import WORKER_S, Link, LostError, dask_resources, open_link
+from swarmrig.campaigns.cluster_link import WORKER_S, Link, LostError, NotBegunError, dask_resources, open_link
 from swarmrig.campaigns.cluster_machines import (
     HERE,
     differences_between,
@@ -32,7 +32,7 @@ from swarmrig.campaigns.cluster_machines import (
 from swarmrig.campaigns.cluster_transfer import Transfer
 from swarmrig.campaigns.execution import names_full_disk
 from swarmrig.campaigns.task import Execution, Task
-from swarmrig.campaigns.worker_order import PREFIX, Answer, Declined, Lacks, Order, Report
+from swarmrig.campaigns.worker_order import Answer, Declined, Lacks, Order, Report
 from swarmrig.errors import HostError, ScenarioError, SwarmrigError
 from swarmrig.model.scenario import Scenario, TimeMode
 from swarmrig.plugins import Registry
@@ -43,9 +43,17 @@ if TYPE_CHECKING:
     from swarmrig.campaigns.executor import Executor
 
 PATIENCE_S = 60.0
-SENDINGS = 3
-"""How often a worker may lack something, before it is given up: its store may be too small."""
+AGAIN = 2
+"""How often a worker may lack files that it has been sent, or workers may go away before they have begun."""
 SETTLE_S = 60.0
+
+
+class _LackingError(Exception):
+    """A worker has been sent what it lacked, and can be asked again."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(worker)
+        self.worker = worker
 
 
 class ClusterExecutor:
@@ -56,7 +64,6 @@ class ClusterExecutor:
         self._here = here
         self._registry = Registry.load()
         self._transfer = Transfer(link)
-        self._session = secrets.token_hex(6)
         self._loaded: dict[tuple[str, tuple[str, ...]], Scenario] = {}
         self._bundles: dict[tuple[str, tuple[str, ...]], Bundle] = {}
         self._packing = anyio.Lock()
@@ -81,22 +88,27 @@ class ClusterExecutor:
             bundle = await self.bundle(task)
         except SwarmrigError as error:
             return _refused(error)
-        try:
-            for _ in range(SENDINGS):
-                found = await self._attempt(task, bundle, place, worker, only)
-                if found is not None:
-                    return found
-            return Execution(None, lost="its worker drops files as soon as it has got them: its store is too small")
-        except LostError as error:
-            return Execution(None, lost=str(error))
+        failures: Counter[str] = Counter()
+        while True:
+            try:
+                return await self._attempt(task, bundle, place, worker, only)
+            except _LackingError as error:
+                cause, lost = error.worker, f"worker {error.worker} drops files as soon as it has got them"
+            except NotBegunError as error:
+                cause, lost = "gone", str(error)
+            except LostError as error:
+                return Execution(None, lost=str(error))
+            failures[cause] += 1
+            if failures[cause] > AGAIN or (cause == "gone" and worker is not None):
+                return Execution(None, lost=lost)
 
     async def _attempt(self, task: Task, bundle: Bundle, place: Path, worker: str | None,
-                       only: frozenset[str] | None) -> Execution | None:  # fmt: skip
-        """None when the worker has got now what it lacked."""
+                       only: frozenset[str] | None) -> Execution:  # fmt: skip
         from swarmrig.campaigns.worker import run_shipped
 
-        key = f"{PREFIX}{self._session}{secrets.token_hex(6)}"
-        order = Order(key, __version__, bundle.name, bundle.scenario, bundle.files, task.seed, task.timeout_s)
+        order = Order(
+            self._link.new_key(), __version__, bundle.name, bundle.scenario, bundle.files, task.seed, task.timeout_s
+        )
         async with self._link.submitted(run_shipped, order, dask_resources(task.resources), worker) as answer:
             try:
                 return await self._answered(answer, order, bundle, place, only)
@@ -105,12 +117,12 @@ class ClusterExecutor:
                 return Execution(None, lost=error.message, no_space=full)
 
     async def _answered(self, answer: Answer, order: Order, bundle: Bundle, place: Path,
-                        only: frozenset[str] | None) -> Execution | None:  # fmt: skip
+                        only: frozenset[str] | None) -> Execution:  # fmt: skip
         match answer:
             case Lacks(worker, digests):
                 contents = [content for content in bundle.files.values() if content.digest in digests]
                 await self._transfer.send(worker, contents, bundle.sources)
-                return None
+                raise _LackingError(worker)
             case Declined(worker, reason):
                 raise LostError(f"worker {worker} cannot run it: {reason}")
             case Report():
@@ -149,7 +161,7 @@ class ClusterExecutor:
 
         for worker in self.workers:
             with suppress(LostError, HostError):
-                await self._link.on_worker(worker, settle, self._session, deadline_s=SETTLE_S)
+                await self._link.on_worker(worker, settle, self._link.session, deadline_s=SETTLE_S)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +19,7 @@ from typing import Any
 import anyio
 
 from swarmrig.campaigns.task import Resources
-from swarmrig.campaigns.worker_order import Answer, Order
+from swarmrig.campaigns.worker_order import PREFIX, SESSION, Answer, Order, begun_topic
 from swarmrig.errors import HostError, MissingExtraError
 
 Client = Any
@@ -37,6 +38,10 @@ RESUME = "`--resume` goes on with what has not been run, when the cluster is the
 
 class LostError(Exception):
     """What was asked of a worker came to nothing: it is gone, or the scheduler is. One line says why."""
+
+
+class NotBegunError(LostError):
+    """The same, before the worker had begun with it: it waited there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,16 @@ class Link:
         self.machines: Mapping[str, Machine] = {}
         self._patience_s = patience_s
         self._client: Client | None = None
-        self._losses: dict[str, asyncio.Future[str]] = {}
+        self.session = secrets.token_hex(SESSION // 2)
+        self._losses: dict[str, asyncio.Future[LostError]] = {}
+        self._begun: set[str] = set()
         self._stirred = anyio.Event()
         self._changed = anyio.Event()
         self._over: HostError | None = None
+
+    def new_key(self) -> str:
+        """For a Dask task of this campaigner."""
+        return f"{PREFIX}{self.session}{secrets.token_hex(6)}"
 
     async def client(self) -> Client:
         """Waits for a connection. HostError when there will be none."""
@@ -112,17 +123,18 @@ class Link:
             yield await self._first(future.result(), loss, self._absence(need))
         finally:
             del self._losses[order.key]
+            self._begun.discard(order.key)
             with anyio.CancelScope(shield=True), suppress(Exception):
                 if self._client is client:
                     await future.client.cancel([future], force=True)
 
-    async def _first(self, result: Any, loss: asyncio.Future[str], absence: Any) -> Answer:
+    async def _first(self, result: Any, loss: asyncio.Future[LostError], absence: Any) -> Answer:
         """The result, unless it is lost, or nobody is there to make it, before."""
         resulting, absent = asyncio.ensure_future(result), asyncio.ensure_future(absence)
         try:
             await asyncio.wait([resulting, absent, loss], return_when=asyncio.FIRST_COMPLETED)
             if loss.done():
-                raise LostError(loss.result())
+                raise loss.result()
             if absent.done():
                 absent.result()
             return self._answer(resulting)
@@ -176,7 +188,8 @@ class Link:
             try:
                 await self._watch(client)
             finally:
-                self._lose(list(self._losses), self._gone())
+                for key in self._losses:
+                    self._lose(key, LostError(self._gone()))
                 self._update({})
                 await self.disconnect()
             found: Client | None = None
@@ -207,6 +220,7 @@ class Link:
 
     async def _attach(self, client: Client) -> None:
         client.subscribe_topic("all", self._on_event)
+        client.subscribe_topic(begun_topic(self.new_key()), self._on_begun)
         machines = _machines_in(await _identity(client))
         self._client = client
         self._update(machines)
@@ -232,20 +246,26 @@ class Link:
                 return await self.connected()
             await anyio.sleep(RETRY_S)
 
+    def _on_begun(self, event: tuple[float, Any]) -> None:
+        if event[1] in self._losses:
+            self._begun.add(event[1])
+
     def _on_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
         _, told_of = event
         if told_of.get("action") == "remove-worker":
             worker = told_of.get("worker")
-            keys = [*told_of.get("processing-tasks", ()), *told_of.get("lost-computed-tasks", ())]
-            self._lose(keys, f"worker {worker} went away in the middle of it")
+            for key in (*told_of.get("processing-tasks", ()), *told_of.get("lost-computed-tasks", ())):
+                if key in self._begun:
+                    self._lose(key, LostError(f"worker {worker} went away in the middle of it"))
+                else:
+                    self._lose(key, NotBegunError(f"worker {worker} went away before it had begun"))
         if told_of.get("action") in ("add-worker", "remove-worker"):
             self._stirred.set()
 
-    def _lose(self, keys: list[str], why: str) -> None:
-        for key in keys:
-            loss = self._losses.get(key)
-            if loss is not None and not loss.done():
-                loss.set_result(why)
+    def _lose(self, key: str, error: LostError) -> None:
+        loss = self._losses.get(key)
+        if loss is not None and not loss.done():
+            loss.set_result(error)
 
     def _update(self, machines: Mapping[str, Machine]) -> None:
         self.machines = machines

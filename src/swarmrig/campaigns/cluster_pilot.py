@@ -53,17 +53,14 @@ def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
 
 
 def verdict(task: str, samples: list[Sample]) -> list[str]:
-    """What to say of the samples, in lines; nothing when there are less than two."""
-    if len(samples) < 2:
-        return []
+    """What is wrong with the samples, in lines; nothing when all of them are the same."""
     by_digest: dict[str, list[str]] = {}
     for sample in samples:
         by_digest.setdefault(sample.digest, []).append(sample.worker)
     inputs = differing_inputs({sample.worker: sample.inputs for sample in samples})
     causes = [_cause(name, values) for name, values in inputs.items()]
-    if len(by_digest) == 1:
-        same = f"{len(samples)} workers gave {task} the same digest {samples[0].digest[:SHOWN]}"
-        return [f"{same}, though {each}" for each in causes] or [same]
+    if len(by_digest) <= 1:
+        return [f"{task} is the same on all workers ({samples[0].digest[:SHOWN]}), though {each}" for each in causes]
     told = "; ".join(f"{digest[:SHOWN]} on {', '.join(workers)}" for digest, workers in by_digest.items())
     head = f"{task} is not the same on all workers: {told}"
     if not causes:

@@ -26,7 +26,7 @@ from swarmrig.campaigns.bundle_content import Content, checked_place, inventory,
 from swarmrig.campaigns.bundle_store import LackingError, Store
 from swarmrig.campaigns.execution import run_process
 from swarmrig.campaigns.task import Task
-from swarmrig.campaigns.worker_order import PREFIX, Answer, Declined, Lacks, Order, Report
+from swarmrig.campaigns.worker_order import PREFIX, Answer, Declined, Lacks, Order, Report, begun_topic
 from swarmrig.errors import SwarmrigError, leaves_of
 from swarmrig.fixtures.store import cache_root
 from swarmrig.proc import RunScope, Spawner, open_spawner
@@ -126,6 +126,7 @@ class _Stay(WorkerPlugin):
         output.mkdir(mode=0o700)
         task = Task(id="run", key="", scenario=SCENARIO, variant={}, settings=(), seed=order.seed,
                     timeout_s=order.timeout_s)  # fmt: skip
+        self._worker.log_event(begun_topic(order.key), order.key)
         execution = await run_process(spawner, task, output, here=place, worker=address, hurry=self._over)
         files = await asyncio.to_thread(inventory, output, whole=True)
         self.output = output

@@ -11,7 +11,14 @@ from swarmrig.campaigns.bundle_content import Content, checked_inventory
 from swarmrig.campaigns.task import Execution
 
 PREFIX = "swarmrig-run-"
+SESSION = 12
+"""Characters of a key, behind the prefix, that all runs of a campaigner have in common."""
 _KEY = re.compile(PREFIX + r"[0-9a-f]{24}\Z")
+
+
+def begun_topic(key: str) -> str:
+    """Where workers tell that a run has begun, by its key: for the campaigner whose run it is."""
+    return key[: len(PREFIX) + SESSION]
 
 
 @dataclass(frozen=True, slots=True)
