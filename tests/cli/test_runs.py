@@ -150,18 +150,22 @@ def test_what_has_just_ended_may_be_writing_its_verdict(output):
 
 
 def test_of_several_runs_that_are_meant_the_live_one_is_watched(output):
-    with pytest.raises(SwarmrigError, match="beginning of 2 runs"):
-        find_run("a-", output, live=True)
-    fd = lock("cccccccc")
+    later = output / "b-20260109-000000-12121212"
+    later.mkdir()
+    (later / "results.json").write_text("{}")
+    assert find_run("b-", output, live=True) == find_run("last", output, live=True) == find_run("last", output)
+    locks = [lock("cccccccc")]
     try:
-        later = output / "b-20260109-000000-12121212"
-        later.mkdir()
-        (later / "results.json").write_text("{}")
         assert find_run("b-", output, live=True).id == "cccccccc"
         assert find_run("last", output, live=True).id == "cccccccc"
         assert find_run("last", output).id == "12121212"
+        (later / "results.json").unlink()
+        locks.append(lock("12121212"))
+        with pytest.raises(SwarmrigError, match="beginning of 2 runs"):
+            find_run("b-", output, live=True)
     finally:
-        os.close(fd)
+        for fd in locks:
+            os.close(fd)
 
 
 def test_names_that_are_nearly_right_are_suggested(output):

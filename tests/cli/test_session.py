@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,4 +144,27 @@ def test_a_terminal_gets_the_live_view(bare_environment, terminal):
     text = shown.decode()
     assert "\x1b[2K" in text
     assert "smoke · 2 nodes" in text
+    assert re.search(r"virtual 5\.0 / 5 s .*wall \d+ s  speed", text)
+    assert re.search(r"time  console", text)
     assert "results: runs/" in text.splitlines()[-1]
+
+
+def test_while_a_picture_is_shown_the_terminal_does_not_echo(bare_environment, terminal):
+    leader, follower = terminal
+    code = """\
+import fcntl, termios
+from swarmrig.cli.keyboard import without_echo
+echo = lambda: bool(termios.tcgetattr(0)[3] & termios.ECHO)
+with without_echo():
+    foreign = echo()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+with without_echo():
+    inside = echo()
+print(foreign, inside, echo())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdin=follower, capture_output=True, text=True, start_new_session=True, check=True
+    )
+    os.close(follower)
+    os.close(leader)
+    assert done.stdout.split() == ["True", "False", "True"]

@@ -18,12 +18,16 @@ from typing import Any
 from swarmrig.errors import HostError, SwarmrigError
 from swarmrig.proc import RunScope
 from swarmrig.proc.place import is_locked
+from swarmrig.runtime.events import FILE as EVENTS
+from swarmrig.scenario.problems import listing, suggest
 
 _NAME = re.compile(r"(?P<name>.+)-(?P<stamp>\d{8}-\d{6})-(?P<id>[0-9a-f]{8})")
 _DOCUMENTS = {"results.json": "run", "sweep.json": "sweep", "summary.json": "suite"}
 """What a finished directory holds, and what it is then. A run has a summary.json as well."""
 LATEST = "last"
 FRESH_S = 600.0
+SETTLED_S = 60.0
+"""What has no verdict may be writing it; it has ended when nothing has changed for so long."""
 _SUITE = "suite.json"
 
 
@@ -53,7 +57,7 @@ class ShelvedRun:
 
     def _in_use(self) -> bool:
         """A run and a suite hold locks; a sweep is as alive as its latest run is young."""
-        if is_alive(self.id) or is_locked(os.fspath(self.path / _SUITE)):
+        if is_alive(self.id) or any(is_locked(os.fspath(self.path / file)) for file in (EVENTS, _SUITE)):
             return True
         try:
             return self.kind != "run" and time.time() - self.path.stat().st_mtime < FRESH_S
@@ -65,9 +69,9 @@ class ShelvedRun:
         """run, sweep or suite."""
         if self._document is not None:
             return self._document[0]
-        if (self.path / "net").is_dir():
+        if _is_there(self.path / "net") or _is_there(self.path / EVENTS):
             return "run"
-        return "suite" if (self.path / _SUITE).exists() else "sweep"
+        return "suite" if _is_there(self.path / _SUITE) else "sweep"
 
     @property
     def results(self) -> Mapping[str, Any]:
@@ -81,6 +85,11 @@ class ShelvedRun:
             return self.state.value
         passed = {True: "PASS", False: "FAIL"}.get(bool(self.results.get("all_pass")))  # as suites say it
         return str(self.results.get("verdict", passed))
+
+    @property
+    def changed_s(self) -> float:
+        """When anything in it was written last, in seconds since the epoch."""
+        return max((found.st_mtime for found in _files(self.path)), default=self.began_s)
 
     @cached_property
     def size(self) -> int:
@@ -107,6 +116,15 @@ def _files(directory: Path) -> Iterator[os.stat_result]:
                 yield (Path(folder) / name).lstat()
             except OSError:  # a live run's, and gone by now
                 continue
+
+
+def _is_there(path: Path) -> bool:
+    """False also where it cannot be seen: a container's run may belong to somebody else."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
 
 
 def is_alive(run_id: str) -> bool:
@@ -136,8 +154,11 @@ def _shelved(path: Path) -> ShelvedRun | None:
     return ShelvedRun(path, matched["name"], matched["id"], float(calendar.timegm(began)))
 
 
-def find_run(named: str, output: Path) -> ShelvedRun:
-    """A run by its directory, the beginning of its name or id, or `last`. SwarmrigError says what there is."""
+def find_run(named: str, output: Path, *, live: bool = False) -> ShelvedRun:
+    """A run by its directory, the beginning of its name or id, or `last`. SwarmrigError says what there is.
+
+    `live`: whoever asks would rather have one that goes on; of several that are meant it is that, else the latest.
+    """
     path = Path(named)
     if path.name in _DOCUMENTS:
         path = path.parent
@@ -145,15 +166,26 @@ def find_run(named: str, output: Path) -> ShelvedRun:
     if direct is not None:
         return direct
     runs = shelf(output)
-    found = runs[:1] if named == LATEST else [run for run in runs if run.id.startswith(named) or run.path.name == named]
-    found = found or [run for run in runs if run.path.name.startswith(named)]
+    found = _meant(named, runs)
+    going_on = [run for run in found if run.state is State.LIVE] if live else []
+    if named == LATEST or (live and len(going_on) < 2):
+        found = (going_on or found)[:1]
     if len(found) == 1:
         return found[0]
     hint = "`swarmrig runs list` lists them; --output-dir says where they are"
     if not found:
+        hint = suggest(named, dict.fromkeys(run.name for run in runs)) or hint
         raise SwarmrigError(f"no run {named!r} in {output}" if runs else f"no runs in {output}", hint=hint)
-    some = ", ".join(run.path.name for run in found[:4])
+    found = going_on or found
+    some = listing([run.path.name for run in found], most=4)
     raise SwarmrigError(f"{named!r} is the beginning of {len(found)} runs: {some}", hint=hint)
+
+
+def _meant(named: str, runs: Sequence[ShelvedRun]) -> Sequence[ShelvedRun]:
+    if named == LATEST:
+        return runs
+    exactly = [run for run in runs if run.id.startswith(named) or run.path.name == named]
+    return exactly or [run for run in runs if run.path.name.startswith(named)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +204,14 @@ class Pruning:
         return [
             run
             for run in runs[self.keep :]
-            if run.state is not State.LIVE
+            if (run.state is State.FINISHED or _settled(run, now_s))
             and now_s - run.began_s >= self.older_than_s
             and (not wanted or run.verdict.lower() in wanted)
         ]
+
+
+def _settled(run: ShelvedRun, now_s: float) -> bool:
+    return run.state is State.UNFINISHED and now_s - run.changed_s >= SETTLED_S
 
 
 def remove(run: ShelvedRun) -> None:
