@@ -19,10 +19,11 @@ from swarmrig.cli.view import open_view
 from swarmrig.errors import SwarmrigError, leaves_of
 from swarmrig.model.console import without_colours
 from swarmrig.model.verdict import EXIT_INTERRUPTED
-from swarmrig.replay.shelf import ShelvedRun, State, find_run
+from swarmrig.replay.shelf import ShelvedRun, State, find_run, shelf
 from swarmrig.runtime.attach import Attachment, attached
 from swarmrig.runtime.events import Event
 from swarmrig.runtime.observer import Snapshot
+from swarmrig.scenario.problems import listing, suggest
 
 _CHUNK = 1 << 16
 
@@ -40,15 +41,13 @@ class ConsoleChoice:
 
 def watch_run(named: str, output: Path, *, as_json: bool) -> int:
     """Watch until it is over; returns its exit code."""
-    run = find_run(named, output)
-    if run.state is not State.LIVE:
-        raise SwarmrigError(f"{run.path} is over: {run.verdict}", hint=f"swarmrig runs show {run.path}")
+    run = _live_run(named, output)
     return _led(lambda: _watch(run, as_json=as_json))
 
 
 def release_run(named: str, output: Path) -> int:
     """Let a frozen run go on."""
-    run = find_run(named, output)
+    run = _live_run(named, output)
 
     async def release() -> int:
         async with attached(run.id) as run_in_progress:
@@ -58,12 +57,24 @@ def release_run(named: str, output: Path) -> int:
     return _led(release)
 
 
+def _live_run(named: str, output: Path) -> ShelvedRun:
+    run = find_run(named, output, live=True)
+    if run.state is State.LIVE:
+        return run
+    going_on = [other.path.name for other in shelf(output) if other.state is State.LIVE]
+    hint = f"in progress: {listing(going_on)}" if going_on else f"no run goes on; swarmrig runs show {run.path}"
+    raise SwarmrigError(f"{harmless(str(run.path))} is over: {run.verdict}", hint=hint)
+
+
 def show_console(choice: ConsoleChoice) -> int:
     """Show it, and type, until the console or its reader has ended."""
-    run = find_run(choice.run, choice.output_dir)
+    run = find_run(choice.run, choice.output_dir, live=True)
     nodes = sorted(path.name for path in (run.path / "nodes").glob("*"))
     if choice.node not in nodes:
-        raise SwarmrigError(f"{run.path.name} has no node {choice.node!r}: its nodes are {', '.join(nodes) or 'none'}")
+        raise SwarmrigError(
+            f"{run.path.name} has no node {choice.node!r}: its nodes are {listing(nodes) or 'none'}",
+            hint=suggest(choice.node, nodes),
+        )
     transcript = Transcript(run.path / "nodes" / choice.node / "console.log", choice.last)
     if run.state is State.LIVE:
         return _led(lambda: _converse(run, choice, transcript))

@@ -15,6 +15,8 @@ from typing import Any, TextIO
 _GONE = (errno.EPIPE, errno.EIO)
 """What a write to a closed pipe, and to a terminal that is gone, ends with."""
 
+_JSON_CONTROL = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""What steers a terminal and JSON would leave as it is."""
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)}
 
 
@@ -34,12 +36,12 @@ def say(text: str, *, stream: TextIO | None = None) -> None:
 
 def say_json(value: Any) -> None:
     """Print a value as indented JSON."""
-    say(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+    say(json.dumps(jsonable(value), indent=2, ensure_ascii=False).translate(_JSON_CONTROL))
 
 
 def say_json_line(value: Any) -> None:
     """Print a value as one line of JSON."""
-    say(json.dumps(jsonable(value), separators=(",", ":"), ensure_ascii=False))
+    say(json.dumps(jsonable(value), separators=(",", ":"), ensure_ascii=False).translate(_JSON_CONTROL))
 
 
 def harmless(text: str) -> str:

@@ -5,7 +5,7 @@ with one key:
 
     programme  what the run is going to be (runtime.observer.Programme): the first line
     event      {"t", "source", "kind", "data"}, as in the event log; first those that a late-comer has missed
-    snapshot   the state of the run, about four times a second; who reads slowly gets fewer
+    snapshot   the state of the run: first the latest, then about four times a second; who reads slowly gets fewer
     said       the id of a node whose console.log has grown, for who listens to it
     missed     how many events were left out because they were not read in time
     answer     to a request: {} or {"error": "..."}
@@ -67,11 +67,16 @@ class Seat:
         self._closing = False
 
     def tell(self, key: str, value: Any) -> None:
-        """Everything but what `show` and `ping` say."""
-        if len(self._lines) >= _WAITING and key == "event":
+        """What he has asked for, or has to know."""
+        self._lines.append(_line(key, value))
+        self._more.set()
+
+    def tell_event(self, event: bytes) -> None:
+        """Left out when too many wait already."""
+        if len(self._lines) >= _WAITING:
             self._missed += 1
         else:
-            self._lines.append(_line(key, value))
+            self._lines.append(event)
         self._more.set()
 
     def show(self, snapshot: bytes) -> None:
@@ -130,6 +135,7 @@ class Audience:
         self._brake = brake
         self._seats: list[Seat] = []
         self._told: deque[Event] = deque(maxlen=_TOLD)
+        self._stands: Snapshot | None = None
         self._faults: dict[str, Event] = {}
         self._left = anyio.Event()
         self._listener: SocketListener | None = None
@@ -142,11 +148,14 @@ class Audience:
             self._faults[str(event.data.get("id"))] = event
         elif event.kind != "console":
             self._told.append(event)
-        for seat in self._seats:
-            seat.tell("event", event.as_json())
+        if self._seats:
+            line = _line("event", event.as_json())
+            for seat in self._seats:
+                seat.tell_event(line)
 
     def progress(self, snapshot: Snapshot) -> None:
         self._first.progress(snapshot)
+        self._stands = snapshot
         if self._seats:
             line = _line("snapshot", snapshot_json(snapshot))
             for seat in self._seats:
@@ -190,6 +199,8 @@ class Audience:
         seat.tell("programme", asdict(self._programme))
         for event in sorted((*self._told, *self._faults.values()), key=lambda event: event.t_ns):
             seat.tell("event", event.as_json())
+        if self._stands is not None:  # of a frozen run there is no other
+            seat.show(_line("snapshot", snapshot_json(self._stands)))
         self._seats.append(seat)
         try:
             async with stream, anyio.create_task_group() as tasks:

@@ -7,11 +7,12 @@ so that in virtual time the log itself has the same bytes in every run.
 
 from __future__ import annotations
 
+import fcntl
 import heapq
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -77,11 +78,14 @@ def read_events(directory: Path) -> Iterator[Event]:
 
 @contextmanager
 def open_event_log(directory: Path) -> Iterator[EventLog]:
-    """The log of a run directory; everything waiting is written on leaving."""
+    """The log of a run directory; everything waiting is written on leaving. It is locked meanwhile: so whoever finds
+    the directory knows that the run goes on, also where its state is out of sight, as in a container."""
     with (
         (directory / FILE).open("x", encoding="ascii") as events,
         (directory / "walltimes.jsonl").open("x", encoding="utf-8") as walltimes,
     ):
+        with suppress(OSError):  # not on every file system
+            fcntl.flock(events, fcntl.LOCK_EX | fcntl.LOCK_NB)
         log = EventLog(events, walltimes)
         try:
             yield log
