@@ -63,9 +63,12 @@ def size_of(values: CampaignFile) -> Size:
     seeds = {entry.run: _seed_count(entry.seeds or values.seeds) for entry in values.scenarios}
     runs = sum(seeds.values()) * prod(axes.values())
     distinct = set(seeds.values())
-    factors = [f"{len(seeds)} scenarios"]
+    factors = [_counted(len(seeds), "scenario")]
     factors += [f"{count} of {axis}" for axis, count in axes.items()]
-    factors.append(f"{distinct.pop()} seeds" if len(distinct) == 1 else f"{sum(seeds.values())} seeds of all scenarios")
+    if len(distinct) == 1:
+        factors.append(_counted(distinct.pop(), "seed"))
+    else:
+        factors[0] = f"{sum(seeds.values())} seeds of {factors[0]}"
     included = sum(
         _seed_count(include.seeds or entry.seeds or values.seeds)
         for include in values.include
@@ -78,8 +81,12 @@ def size_of(values: CampaignFile) -> Size:
     return Size((runs + included) * values.repetitions, text)
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _seed_count(seeds: Seeds | None) -> int:
-    return len(seeds) if seeds is not None else 1
+    return seeds.count if seeds is not None else 1
 
 
 def combinations(plan: CampaignPlan) -> Iterator[Combination]:

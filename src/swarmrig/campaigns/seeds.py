@@ -19,7 +19,9 @@ class Seeds:
 
     ranges: tuple[range, ...]
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many; more than fit into a `len`, if need be."""
         return sum(each.stop - each.start for each in self.ranges)
 
     def __iter__(self) -> Iterator[int]:
@@ -27,7 +29,7 @@ class Seeds:
             yield from each
 
     def __str__(self) -> str:
-        return ", ".join(f"{each.start}..{each.stop - 1}" if len(each) > 1 else str(each.start) for each in self.ranges)
+        return ", ".join(f"{each.start}..{each.stop - 1}" if each.stop - each.start > 1 else str(each.start) for each in self.ranges)
 
 
 def parse_seeds(value: Any) -> Seeds:
