@@ -18,7 +18,8 @@ FORMATS = {
 
 
 def format_schema(which: str, registry: Registry) -> dict[str, Any]:
-    """The JSON Schema of one of FORMATS."""
+    """The JSON Schema of one of FORMATS, its defaults as a file would have them."""
+    from swarmrig.scenario.quantity_schema import with_written_defaults
+
     make = pkgutil.resolve_name(FORMATS[which])
-    schema: dict[str, Any] = make(registry) if which == "scenario" else make()
-    return schema
+    return with_written_defaults(make(registry) if which == "scenario" else make())

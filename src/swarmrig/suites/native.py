@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from swarmrig.scenario.native import LinkOptions, Section
 from swarmrig.scenario.quantities import Command, DurationNs, FilePath, Integer, Name, Port, Seed, Switch, Text
-from swarmrig.scenario.quantity_schema import with_written_defaults
 from swarmrig.scenario.schema import DIALECT
 from swarmrig.suites.values import is_number
 
@@ -160,5 +159,4 @@ class SuiteFile(Section):
 
 def suite_schema() -> dict[str, Any]:
     """The JSON Schema of suite files."""
-    schema = with_written_defaults(SuiteFile.model_json_schema(by_alias=True))
-    return {"$schema": DIALECT, **schema, "title": "swarmrig suite"}
+    return {"$schema": DIALECT, **SuiteFile.model_json_schema(by_alias=True), "title": "swarmrig suite"}
