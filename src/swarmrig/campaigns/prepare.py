@@ -88,7 +88,7 @@ async def prepare(
                 wrong.add(combination, error)
         tell(len(found))
     wrong.raise_any()
-    tasks, uses = _quarantined(plan, tuple(_tasks(plan, found)), today or date.today())
+    tasks, uses = quarantined(plan, tuple(tasks_of(plan, found)), today or date.today())
     return Prepared(tuple(found), tasks, uses, tuple(_warnings(found, uses)))
 
 
@@ -176,8 +176,8 @@ def _with(problem: Problem, titles: Sequence[str]) -> str:
     return f"{problem.message} [{listing(dict.fromkeys(titles), 3)}]"
 
 
-def _tasks(plan: CampaignPlan, planned: Iterable[Planned]) -> Iterator[Task]:
-    """In file order; repetitions of a run behind each other."""
+def tasks_of(plan: CampaignPlan, planned: Iterable[Planned]) -> Iterator[Task]:
+    """The tasks of these combinations, in file order; repetitions of a run behind each other."""
     drafts = [
         (each, seed, repetition)
         for each in planned
@@ -214,7 +214,7 @@ def _unique(name: str, combination: Combination, seed: int, repetition: int) -> 
     return f"{name[: _LONGEST_ID - 9]}.{hashlib.sha256(what.encode()).hexdigest()[:8]}"
 
 
-def _quarantined(
+def quarantined(
     plan: CampaignPlan, tasks: tuple[Task, ...], today: date
 ) -> tuple[tuple[Task, ...], tuple[QuarantineUse, ...]]:
     """The tasks, those with their reason that do not count; the first entry that matches counts."""
