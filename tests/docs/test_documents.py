@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -85,3 +87,16 @@ def test_the_two_commands_of_the_readme_are_targets_and_ci_runs_one():
 
 def test_version_of_the_package_is_in_the_changelog_or_unreleased():
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_design_names_every_layer():
+    """In the table and, from top to bottom, in the drawing."""
+    page = (ROOT / "docs/design.md").read_text()
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    layers = [[name.strip().removeprefix("swarmrig.") for name in layer.split("|")] for layer in settings["layers"]]
+    table = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|(.*?)\|", page, re.M))))
+    (drawing,) = [text for language, text in FENCE.findall(page) if "integrations" in text]
+    places = [[drawing.index(name) for name in layer] for layer in layers]
+    assert {name for layer in layers for name in layer} - table == set()
+    lines = [{drawing.count("\n", 0, place) for place in layer} for layer in places]
+    assert all(max(above) <= min(below) for above, below in pairwise(lines)), drawing
