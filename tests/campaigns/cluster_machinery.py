@@ -25,19 +25,30 @@ defaults: {{kind: qemu, machine: refnode-rv32}}
 nodes:
   coord: {{role: coordinator}}
   s1: {{role: sensor, config: {{scenario: 2, tdm_slot: 1}}}}
-checks: {checks}
+checks: [all_nodes_boot]
 """
 
 
-def write_scenario(directory: Path, name="tiny", duration="300ms", time="virtual", checks="[all_nodes_boot]"):
-    path = directory / f"{name}.swarmrig.yml"
-    path.write_text(TINY.format(duration=duration, time=time, checks=checks))
-    return path
+MODELS = """\
+swarmrig: 1
+name: models
+duration: {duration}
+time: real
+nodes:
+  gw: {{kind: python, model: cloud}}
+  s1: {{kind: python, model: sensor, settings: {{to: gw}}}}
+checks: [no_crashes]
+"""
 
 
-def write_endless(directory: Path, name="endless"):
-    """One that ends when it is ended: whether anything crashes is known in the end only."""
-    return write_scenario(directory, name, "10000s", "real", "[no_crashes]")
+def write_scenario(directory: Path, name="tiny", duration="300ms", time="virtual"):
+    """Two guests."""
+    (directory / f"{name}.swarmrig.yml").write_text(TINY.format(duration=duration, time=time))
+
+
+def write_models(directory: Path, name="models", duration="10000s"):
+    """Two Python nodes that live so long: whether anything crashes is known in the end only."""
+    (directory / f"{name}.swarmrig.yml").write_text(MODELS.format(duration=duration))
 
 
 def task(seed=1, scenario="tiny.swarmrig.yml", **values):
@@ -50,10 +61,10 @@ def result_of(execution):
     return document
 
 
-def guests_below(*workers):
-    """Emulators that they have started."""
+def runs_below(*workers):
+    """Runs that they have started."""
     below = [pid for each in workers for pid in probe.descendants(each.process.pid)]
-    return [pid for pid in below if "qemu-system" in probe.command(pid)]
+    return [pid for pid in below if "-m swarmrig run" in probe.command(pid)]
 
 
 async def until(condition):

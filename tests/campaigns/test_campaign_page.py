@@ -53,7 +53,8 @@ def test_failures_stand_together_by_what_failed():
     crash = CheckVerdict("no_crashes", "no_crashes", FATAL, "node b panicked")
     runs = shown(
         entry(FAIL), entry(FAIL, seed=2), entry(WARN, seed=3), entry(None, seed=5),
-        entry(FATAL, seed=4, checks=(crash,), failures=("gone",)), Entry(entry(seed=6).task), entry(FAIL, seed=7, quarantine="known"),
+        entry(FATAL, seed=4, checks=(crash,), failures=("gone",)), Entry(entry(seed=6).task),
+        entry(FAIL, seed=7, quarantine="known"),
     )  # fmt: skip
     told = [(cause.word, cause.what, len(cause.runs), dict(cause.examples)) for cause in failing(runs)]
     assert told == [

@@ -9,12 +9,11 @@ import anyio
 import pytest
 from tests.campaigns.cluster_machinery import (
     cluster,
-    guests_below,
     result_of,
+    runs_below,
     task,
     until,
-    write_endless,
-    write_scenario,
+    write_models,
 )
 
 from swarmrig.campaigns.cluster import open_cluster
@@ -38,8 +37,8 @@ async def dask_setup(worker):
 
 @pytest.fixture
 def here(tmp_path):
-    write_scenario(tmp_path, time="real", duration="60s")
-    write_endless(tmp_path)
+    write_models(tmp_path, duration="500ms")
+    write_models(tmp_path, "endless")
     return tmp_path
 
 
@@ -69,12 +68,12 @@ async def test_a_killed_worker_loses_only_what_it_was_about(ours, here):
     """An endless run is on the worker that is killed; it is lost, everything else is done."""
     doomed, other = ours.start_worker("cores=1 memory=1000 kvm=1"), ours.start_worker()
     endless = task(0, "endless.swarmrig.yml", resources=Resources(1, 64, kvm=True))
-    others = [task(seed) for seed in (1, 2, 3)]
+    others = [task(seed, "models.swarmrig.yml") for seed in (1, 2, 3)]
     async with open_cluster(ours.address, [endless, *others], here=here, tell=print, patience_s=5) as executor:
         campaign = Campaign(executor, here / "out")
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: campaign.run(endless, again=False))
-            await until(lambda: guests_below(doomed))  # which has no room for more now
+            await until(lambda: runs_below(doomed))  # which has no room for more now
             for each in others:
                 group.start_soon(campaign.run, each)
             await until(lambda: any(campaign.executions.get(name) for name in ("t1", "t2", "t3")))
@@ -94,12 +93,12 @@ async def test_a_killed_worker_loses_only_what_it_was_about(ours, here):
 
 async def test_a_scheduler_that_comes_back_is_found_again_and_one_that_does_not_ends_it(ours, here):
     first = ours.start_worker()
-    endless, quick = task(0, "endless.swarmrig.yml"), task(1)
+    endless, quick = task(0, "endless.swarmrig.yml"), task(1, "models.swarmrig.yml")
     async with open_cluster(ours.address, [endless, quick], here=here, tell=print, patience_s=60) as executor:
         campaign = Campaign(executor, here / "out")
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: campaign.run(endless, again=False))
-            await until(lambda: guests_below(first))
+            await until(lambda: runs_below(first))
             ours.scheduler.kill()
         (lost,) = campaign.executions["t0"]
         assert lost.lost == f"the scheduler at {ours.address} went away"
@@ -122,7 +121,7 @@ async def test_a_scheduler_that_comes_back_is_found_again_and_one_that_does_not_
 async def test_a_worker_that_dies_of_every_task_does_not_do_so_for_ever(ours, here):
     (ours.root / "killer.py").write_text(KILLER)
     ours.start_worker(words=["--nanny", "--preload", str(ours.root / "killer.py")])
-    one = task()
+    one = task(1, "models.swarmrig.yml")
     async with open_cluster(ours.address, [one], here=here, tell=print) as executor:
         campaign = Campaign(executor, here / "out")
         await campaign.run(one, again=False)  # asked of three workers in all, not of more

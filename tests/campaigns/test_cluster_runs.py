@@ -9,11 +9,11 @@ import anyio
 import pytest
 from tests.campaigns.cluster_machinery import (
     cluster,
-    guests_below,
     result_of,
+    runs_below,
     task,
     until,
-    write_endless,
+    write_models,
     write_scenario,
 )
 
@@ -131,7 +131,7 @@ async def test_what_the_scenario_says_wrongly_is_refused_once(two, here):
 
 
 async def test_a_run_that_does_not_end_is_lost_and_its_processes_are_gone(two, here):
-    write_endless(here, "tiny")
+    write_models(here, "tiny")
     one = task(timeout_s=1.0)
     async with opened(two, [one], here) as executor:
         execution = await executor.execute(one, room(here))
@@ -141,15 +141,15 @@ async def test_a_run_that_does_not_end_is_lost_and_its_processes_are_gone(two, h
 
 
 async def test_cancelling_ends_the_processes_on_the_worker(two, here):
-    write_endless(here, "tiny")
+    write_models(here, "tiny")
     one = task()
     async with opened(two, [one], here) as executor:
         async with anyio.create_task_group() as group:
             group.start_soon(executor.execute, one, room(here))
-            await until(lambda: guests_below(*two.workers))
+            await until(lambda: runs_below(*two.workers))
             group.cancel_scope.cancel()
         await executor.settle()
-        assert not guests_below(*two.workers)
+        assert not runs_below(*two.workers)
     for each in two.workers:
         assert os.listdir(each.state) == []
 

@@ -99,7 +99,7 @@ def test_a_digest_that_changed_is_explained_by_what_did():
     assert [str(each) for each in change.inputs] == ["nodes.a.firmware 111111111111 -> 222222222222"]
 
     (change,) = compared([entry(key="k1")], [entry(key="k2")]).digests
-    assert [each.name for each in change.inputs] == ["scenario"]
+    assert [str(each) for each in change.inputs] == ["the scenario, or its settings"]
 
     other = facts(number=2, version="0.2.0")
     (change,) = compared([entry()], [entry(digest=64 * "9")], of=(BEFORE, other)).digests

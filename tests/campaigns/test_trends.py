@@ -146,9 +146,12 @@ def test_the_command(past):
     assert lines[0].split() == ["campaign", "started", "passed", "failed", "not", "judged", "retried", "quarantined",
                                 "wall", "time", "commit"]  # fmt: skip
     assert lines[2].split()[:6] == ["nightly", "c0000002", "2030-01-02T02:00:00Z", "50.0%", "1/2", "1"]
-    assert "  nightly: boot.yml seed 1: FAIL since c0000002 (2030-01-02T02:00:00Z), in 1 campaign" in lines
     assert (
-        "      passed in c0000001 (2030-01-01T02:00:00Z); changed since: nodes.a.firmware 111111111111 -> 222222222222"
+        "  nightly: boot.yml seed 1: FAIL since c0000002 (2030-01-02T02:00:00Z, commit 000000000000), in 1 campaign"
+        in lines
+    )
+    assert (
+        "      passed in c0000001 (2030-01-01T02:00:00Z, commit 000000000000); changed since: nodes.a.firmware 111111111111 -> 222222222222"
         in lines
     )
     assert "nothing is undecided: what was the same ended alike" in lines

@@ -24,13 +24,15 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class InputChange:
-    """One input that is another one now; None: it was not there."""
+    """One input that is another one now; None: it was not there. Both None: what it is has no value of its own."""
 
     name: str
     before: str | None
     after: str | None
 
     def __str__(self) -> str:
+        if self.before is None and self.after is None:
+            return self.name
         return f"{self.name} {_short(self.before)} -> {_short(self.after)}"
 
 
@@ -43,7 +45,7 @@ def changed_inputs(before: Made, after: Made) -> tuple[InputChange, ...]:
     named = differing_inputs({_BEFORE: _recorded(before), _AFTER: _recorded(after)})
     found = [InputChange(name, _recorded(before).get(name), _recorded(after).get(name)) for name in sorted(named)]
     if not found and before.key != after.key:
-        found.append(InputChange("scenario", before.key, after.key))
+        found.append(InputChange("the scenario, or its settings", None, None))
     if not found and before.facts.commit != after.facts.commit:
         found.append(InputChange("commit", before.facts.commit, after.facts.commit))
     return tuple(found)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from swarmrig.campaigns.history import opened
+from swarmrig.campaigns.results import Facts
 from swarmrig.campaigns.trends import Broken, Filter, Round, Subject, Trends, trends
 from swarmrig.cli.campaign_history import MOST, named
 from swarmrig.cli.output import counted, harmless, say, say_json
@@ -99,7 +100,7 @@ def _round_cells(each: Round) -> tuple[str, ...]:
 
 
 def _broken_lines(each: Broken) -> Iterator[str]:
-    since = f"since {_campaign(each.first_failed.id, each.first_failed.started_at)}"
+    since = f"since {_campaign(each.first_failed)}"
     since += f", in {counted(each.failed_in, 'campaign')}"
     yield f"  {_about(each.subject)}: {each.verdict} {since}"
     if each.reason:
@@ -107,12 +108,13 @@ def _broken_lines(each: Broken) -> Iterator[str]:
     if each.last_passed is None:
         yield "      never passed"
         return
-    passed = f"      passed in {_campaign(each.last_passed.id, each.last_passed.started_at)}; changed since: "
+    passed = f"      passed in {_campaign(each.last_passed)}; changed since: "
     yield passed + (harmless(", ".join(map(str, each.changes))) or "nothing that is recorded")
 
 
-def _campaign(campaign: str, started_at: str) -> str:
-    return f"{campaign} ({started_at})"
+def _campaign(facts: Facts) -> str:
+    commit = f", commit {facts.commit[:12]}" if facts.commit else ""
+    return harmless(f"{facts.id} ({facts.started_at}{commit})")
 
 
 def _about(subject: Subject) -> str:
