@@ -34,7 +34,7 @@ def test_firmware_tells_its_machine(tmp_path, content, machine):
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"\xe9", elf(62), elf(243, bits=2), esp(99), b"MZ" * 40])
 def test_other_files_tell_nothing(tmp_path, content):
     (tmp_path / "app").write_bytes(content)
-    with pytest.raises(StarterError, match="says of no machine") as caught:
+    with pytest.raises(StarterError, match="does not tell which machine") as caught:
         machine_for(tmp_path / "app")
     assert "--machine" in caught.value.hint
 

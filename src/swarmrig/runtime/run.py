@@ -81,8 +81,8 @@ async def run(plan: RunPlan, options: RunOptions | None = None, origin: WarmSwar
     are in the record; what the user must repair first (an unwritable directory, a failed firmware build) is raised."""
     options = options or RunOptions()
     directory = create_run_directory(options.output_dir, plan.scenario.name, tuple(node.spec.id for node in plan.nodes))
-    (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario), encoding="utf-8")
     try:
+        (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario), encoding="utf-8")
         conductor = _Conductor(plan, options, directory, origin)
         record = await conductor.conduct()
         if record.faults:

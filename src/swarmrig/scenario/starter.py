@@ -54,7 +54,7 @@ def machine_for(firmware: Path) -> str:
         machine = _ESP_CHIPS.get(struct.unpack_from("<H", head, 12)[0])
     if machine is None:
         raise StarterError(
-            f"{firmware} says of no machine known here that it is for it",
+            f"{firmware} does not tell which machine it is for",
             hint="a 32-bit RISC-V or Arm ELF file, or a merged flash image of an ESP32-S3 or -C3, tells its machine; "
             "else say which with --machine",
         )

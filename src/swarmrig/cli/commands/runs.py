@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from swarmrig.cli.options import duration_of, json_option, option
+from swarmrig.model.verdict import Outcome
 
 
 @click.group("runs")
@@ -14,6 +15,7 @@ def command() -> None:
     """List, show and remove the directories of former runs."""
 
 
+_WORDS = click.Choice([*(outcome.value for outcome in Outcome), "unfinished"], case_sensitive=False)
 _where = option(
     "--output-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -26,8 +28,9 @@ _where = option(
 @_where
 @json_option
 def list_runs(output_dir: Path, as_json: bool) -> None:
-    """List runs, sweeps and suites, the latest first: verdict, when, how large.
+    """List runs, sweeps and suites, the latest first.
 
+    A line each: verdict, kind, when, how large, directory.
     `live` goes on; `unfinished` has ended without a verdict: it was killed, or its disk was full.
     """
     from swarmrig.cli.shelf_actions import list_shelf
@@ -40,7 +43,7 @@ def list_runs(output_dir: Path, as_json: bool) -> None:
 @_where
 @json_option
 def show(run: str, output_dir: Path, as_json: bool) -> int:
-    """Show how a run went: verdict, checks with their evidence, files.
+    """Show how a run went: verdict, checks, evidence.
 
     RUN is a directory, the beginning of a directory's name or of a run's id, or `last`, which is the default.
 
@@ -54,17 +57,17 @@ def show(run: str, output_dir: Path, as_json: bool) -> int:
 @command.command("prune")
 @option("--keep", type=click.IntRange(0), metavar="N", default=0, help="Keep the N latest, whatever they are.")
 @option("--older-than", "older_than_ns", metavar="TIME", callback=duration_of, help="Only what is older: 90m, 36h.")
-@option("--verdict", "verdicts", multiple=True, metavar="WORD", help="Only these: PASS, FAIL, unfinished, ...")
+@option("--verdict", "verdicts", multiple=True, type=_WORDS, metavar="WORD", help="Only these: PASS, unfinished, ...")
 @option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
 @_where
 @json_option
 def prune(
     keep: int, older_than_ns: int | None, verdicts: tuple[str, ...], dry_run: bool, output_dir: Path, as_json: bool
 ) -> int:
-    """Remove the directories of former runs: all that meet every condition that is given.
+    """Remove the directories of former runs.
 
-    At least one of --keep, --older-than and --verdict has to be given. What no run has made stays, and so does
-    a run that goes on.
+    All that meet every condition that is given; at least one of --keep, --older-than and --verdict has to be. What no
+    run has made stays, and so does a run that goes on, or that ended without a verdict within the last minute.
 
     Exit codes: 0 removed, 3 something could not be removed.
     """
