@@ -93,14 +93,15 @@ class ClusterExecutor:
             try:
                 return await self._attempt(task, bundle, place, worker, only)
             except _LackingError as error:
-                cause, lost = error.worker, f"worker {error.worker} drops files as soon as it has got them"
+                cause = lost_at = error.worker
+                lost = f"worker {error.worker} drops files as soon as it has got them"
             except NotBegunError as error:
-                cause, lost = "gone", str(error)
+                cause, lost, lost_at = "gone", str(error), error.worker
             except LostError as error:
-                return Execution(None, lost=str(error))
+                return Execution(None, lost=str(error), worker=error.worker)
             failures[cause] += 1
             if failures[cause] > AGAIN or (cause == "gone" and worker is not None):
-                return Execution(None, lost=lost)
+                return Execution(None, lost=lost, worker=lost_at)
 
     async def _attempt(self, task: Task, bundle: Bundle, place: Path, worker: str | None,
                        only: frozenset[str] | None) -> Execution:  # fmt: skip
@@ -124,7 +125,7 @@ class ClusterExecutor:
                 await self._transfer.send(worker, contents, bundle.sources)
                 raise _LackingError(worker)
             case Declined(worker, reason):
-                raise LostError(f"worker {worker} cannot run it: {reason}")
+                raise LostError(f"worker {worker} cannot run it: {reason}", worker)
             case Report():
                 await self._transfer.fetch(order.key, answer, place, only)
                 documents = tuple(_here(document, place) for document in answer.execution.documents)

@@ -39,6 +39,10 @@ RESUME = "`--resume` goes on with what has not been run, when the cluster is the
 class LostError(Exception):
     """What was asked of a worker came to nothing: it is gone, or the scheduler is. One line says why."""
 
+    def __init__(self, message: str, worker: str = "nobody knows") -> None:
+        super().__init__(message)
+        self.worker = worker
+
 
 class NotBegunError(LostError):
     """The same, before the worker had begun with it: it waited there."""
@@ -100,9 +104,9 @@ class Link:
                 answers = await client.run(function, *words, workers=[worker])
             return answers[worker]
         except TimeoutError:
-            raise LostError(f"worker {worker} did not answer within {deadline_s:g} s") from None
+            raise LostError(f"worker {worker} did not answer within {deadline_s:g} s", worker) from None
         except Exception as error:  # whatever Dask, the network or the worker makes of it
-            raise LostError(f"worker {worker}: {_line(error)}") from error
+            raise LostError(f"worker {worker}: {_line(error)}", worker) from error
 
     @asynccontextmanager
     async def submitted(
@@ -256,9 +260,9 @@ class Link:
             worker = told_of.get("worker")
             for key in (*told_of.get("processing-tasks", ()), *told_of.get("lost-computed-tasks", ())):
                 if key in self._begun:
-                    self._lose(key, LostError(f"worker {worker} went away in the middle of it"))
+                    self._lose(key, LostError(f"worker {worker} went away in the middle of it", str(worker)))
                 else:
-                    self._lose(key, NotBegunError(f"worker {worker} went away before it had begun"))
+                    self._lose(key, NotBegunError(f"worker {worker} went away before it had begun", str(worker)))
         if told_of.get("action") in ("add-worker", "remove-worker"):
             self._stirred.set()
 

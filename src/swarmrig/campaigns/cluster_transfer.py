@@ -65,7 +65,7 @@ class Transfer:
         try:
             files = checked_inventory(report.files)
         except ValueError as error:
-            raise LostError(f"worker {report.worker}: {error}") from None
+            raise LostError(f"worker {report.worker}: {error}", report.worker) from None
         wanted = [name for name in files if only is None or checked_place(name).name in only]
         distant = [
             name for name in wanted if not await anyio.to_thread.run_sync(self._copied, files[name], place / name)
@@ -75,7 +75,9 @@ class Transfer:
         for name in distant:
             path, content = place / name, files[name]
             if await anyio.to_thread.run_sync(content_of, path) != Content(content.digest, content.size):
-                raise LostError(f"worker {report.worker} sent something else than {name}: damaged on its way")
+                raise LostError(
+                    f"worker {report.worker} sent something else than {name}: damaged on its way", report.worker
+                )
             if content.size > SMALL_BYTES:
                 self._here[content.digest] = path
 
@@ -91,7 +93,7 @@ class Transfer:
             ends = await anyio.to_thread.run_sync(_write, place, rest, answer)
             self.fetched_bytes += sum(len(data) for _, data in answer)
             if not any(end > have[name] for name, end in ends.items()):
-                raise LostError(f"worker {report.worker} does not send {rest[0]}")
+                raise LostError(f"worker {report.worker} does not send {rest[0]}", report.worker)
             have |= ends
 
     def _not_copied(self, files: Mapping[str, Content], place: Path) -> list[str]:
