@@ -89,7 +89,8 @@ def next_data(path: Path, offset: int, most: int) -> tuple[int, bytes]:
 
 
 def inventory(directory: Path, *, suffixes: frozenset[str] | None = None, whole: bool = False) -> dict[str, Content]:
-    """Place to content of every file below; of those with such a suffix only, if any are given.
+    """Place to content of every file below; of those with such a suffix only, if any are given: then of those in
+    the directory itself, and in packages of Python's in it.
 
     Links to files inside are followed. HostError for one that leads elsewhere, for a link to a directory, and for
     more than can be shipped. `whole`: nothing is left out, and links are (as in a run directory, where there are
@@ -97,7 +98,7 @@ def inventory(directory: Path, *, suffixes: frozenset[str] | None = None, whole:
     """
     found: dict[str, Content] = {}
     total = 0
-    for path in _files(directory, whole):
+    for path in _files(directory, whole, packages=suffixes is not None):
         if suffixes is not None and path.suffix not in suffixes:
             continue
         content = content_of(path)
@@ -119,11 +120,11 @@ def checked_name(path: Path, directory: Path) -> str:
         raise HostError(f"{directory}: {error}", hint="rename the file") from error
 
 
-def _files(directory: Path, whole: bool) -> Iterator[Path]:
+def _files(directory: Path, whole: bool, packages: bool) -> Iterator[Path]:
     inside = directory.resolve()
     for at, names, files in os.walk(directory, onerror=_unreadable):
         here = Path(at)
-        names[:] = sorted(name for name in names if whole or not _is_left_out(here / name))
+        names[:] = sorted(name for name in names if whole or not _is_left_out(here / name, packages))
         for path in (here / name for name in sorted([*files, *(name for name in names if (here / name).is_symlink())])):
             if path.is_symlink():
                 if whole:
@@ -133,7 +134,9 @@ def _files(directory: Path, whole: bool) -> Iterator[Path]:
                 yield path
 
 
-def _is_left_out(path: Path) -> bool:
+def _is_left_out(path: Path, packages: bool) -> bool:
+    if packages and not (path / "__init__.py").is_file():
+        return True
     return path.name in SKIPPED or any((path / name).exists() for name in _OUTPUT)
 
 
