@@ -7,7 +7,8 @@ from tests.report_page import in_browser
 from tests.report_page.by_hand import MS, S, a_check, at_frame, at_line, datagram
 from tests.report_page.in_browser import EVIL, SCRIPT, Tab
 
-from swarmrig.model.network import Fate
+from swarmrig.model.network import DevicePlan, Fate, LinkPlan, NetworkPlan
+from swarmrig.net.plan_file import dump_plan
 from swarmrig.reports.page.render import write_page
 
 browser, tab, opened, pytestmark = in_browser.browser, in_browser.tab, in_browser.opened, in_browser.pytestmark
@@ -19,7 +20,8 @@ def test_a_run_that_passed(opened, a_run):
     page.picture("passing-light")
     assert page.text("#verdict .word") == "PASS"
     assert "2 of 2 checks passed, 2 of 2 faults proved to have happened." in page.text("#verdict")
-    assert page.text("#again").count("swarmrig replay ") == 1
+    assert page.text("#again").count("swarmrig replay ") == 2
+    assert "--node coord" in page.text("#again")
     assert all(url.startswith(directory.as_uri()) for url in page.loaded if not url.startswith("data:"))
     assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
@@ -215,3 +217,22 @@ def test_floods_and_huge_lines_are_paged(opened, made):
     page.page.click("#checks a.evidence")
     assert page.text("#console-lines .target").endswith("line 10000")
     assert "lines only in the file" in page.text("#console-lines")
+
+
+def test_a_large_swarm_fits_the_screen(opened, made):
+    ends = [DevicePlan(f"s{n}", f"52:54:00:00:00:{n:02x}", f"hub--s{n}", ip=f"10.0.0.{n}") for n in range(1, 41)]
+    links = [LinkPlan(f"hub--{end.name}", "hub", end.name) for end in ends]
+    network = NetworkPlan(1, (DevicePlan("hub", "52:54:00:00:01:00", "hub", ip="10.0.1.0"), *ends), tuple(links))
+    (made.path / "net/plan.json").write_text(dump_plan(network))
+    for end in ends:
+        made.console(end.name, b"here\n")
+    made.event("s7", "node.started", {}, 0)
+    made.results()
+    page = opened(write_page(made.path))
+    picture = page.page.locator("#network .picture")
+    assert picture.evaluate("box => box.scrollWidth <= box.clientWidth")
+    page.picture("forty-nodes", whole=False)
+    names = page.page.locator("#network .place .name")
+    assert names.count() == 41
+    assert min(names.evaluate_all("found => found.map(name => name.getBoundingClientRect().height)")) > 10
+    assert page.text("#network") and not page.page.locator("#network .wire text").count()

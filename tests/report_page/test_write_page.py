@@ -105,6 +105,9 @@ def test_commands_repeat_the_run_from_where_it_is(made):
     (made.path / "scenario.yml").write_text("swarmrig: 1\n")
     told = [command for _, command in repeated(made.path, "ab" * 32)]
     assert told == [f"swarmrig replay {made.path}", f"swarmrig run {made.path}/scenario.yml"]
+    for node in ("s2", "s1"):
+        (made.path / f"net/{node}.inputs").touch()
+    assert repeated(made.path, None)[0][1] == f"swarmrig replay {made.path} --node s1"
     (made.path / "repeat.swarmrig.yml").write_text("swarmrig: 1\n")
     assert repeated(made.path, None)[-1][1].endswith("/repeat.swarmrig.yml")
 
@@ -134,6 +137,29 @@ def test_evidence_of_a_run_is_in_the_data(a_run):
     (cut,) = (link for link in data["links"] if link["name"] == "coord--s1")
     down = [step * data["step"] for step, count in enumerate(cut["down"]) if count]
     assert 4 * S <= down[0] <= down[-1] < 6 * S
+
+
+@pytest.mark.parametrize("megabytes", [1, 3])
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(made, tmp_path, megabytes):
+    """Really full: the run's directory is on a file system that has no room for the page, in a mount namespace."""
+    made.console("s1", b"a line that is long enough to be seen\n" * 50_000)
+    made.results([a_check()])
+    small, done_to = tmp_path / "small", tmp_path / "after.txt"
+    small.mkdir()
+    inside = (
+        f"mount -t tmpfs -o size=6m none {small}; cp -r {made.path} {small}/run; "
+        f"dd if=/dev/zero of={small}/other bs=1024 count=$(( $(stat -f -c '%a * 4' {small}) - {megabytes} * 1024 )) "
+        f"status=none; {sys.executable} -m swarmrig report {small}/run; echo $?; cd {small}/run; find . > {done_to}"
+    )
+    done = subprocess.run(["unshare", "-rm", "bash", "-c", inside], capture_output=True, text=True, check=False)
+    if done.stderr.startswith("unshare: "):
+        pytest.skip(f"no user namespaces here: {done.stderr}")
+    assert done.stdout == "3\n", done
+    assert "No space left on device" in done.stderr
+    assert "free some space, then: swarmrig report" in done.stderr
+    left = done_to.read_text().splitlines()
+    assert "./report.html" not in left
+    assert not [name for name in left if "/." in name.removeprefix("./")]
 
 
 def test_a_disk_that_takes_no_more_is_told_and_leaves_no_page(made):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from swarmrig.reports.web.files import command
 from swarmrig.runtime.repeat import REPEAT_FILE
+from swarmrig.timebase.recording import SUFFIX
 
 
 def repeated(place: Path, digest: str | None) -> list[tuple[str, str]]:
@@ -13,6 +14,10 @@ def repeated(place: Path, digest: str | None) -> list[tuple[str, str]]:
     found = []
     if digest:
         found.append(("The same run again: same bytes, compared", command("replay", place)))
+    recorded = sorted(path.stem for path in place.glob(f"net/*{SUFFIX}"))
+    if recorded:
+        what = "One node alone, to the byte, from what it was given; also in a debugger (--gdb PORT)"
+        found.append((what, command("replay", place, "--node", recorded[0])))
     if (place / REPEAT_FILE).is_file():
         found.append(("Run it anew, with its faults at the same times", command("run", place / REPEAT_FILE)))
     elif (place / "scenario.yml").is_file():
