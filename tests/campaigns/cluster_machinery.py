@@ -76,11 +76,12 @@ async def until(condition):
 class Program:
     """A process whose standard error is read to its end."""
 
-    def __init__(self, *words, env=None, cwd=None):
-        command = [sys.executable, "-m", *words]
+    def __init__(self, *words, cwd, env=None):
+        command, temporary = [sys.executable, "-m", *words], cwd / "tmp"  # where Dask leaves something
+        temporary.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, env=env, cwd=cwd, start_new_session=True,
+            text=True, env={**(env or os.environ), "TMPDIR": str(temporary)}, cwd=cwd, start_new_session=True,
         )  # fmt: skip
         self.lines = []
         self._said = threading.Condition()
@@ -128,7 +129,9 @@ class Program:
 class Cluster:
     """A scheduler, and the workers that have been started."""
 
-    def __init__(self, root: Path, stack: ExitStack):
+    def __init__(self, root: Path, stack: ExitStack, options=()):
+        self.options = options
+        self.scheme = "tls" if "tls" in options else "tcp"
         self.root = root
         root.mkdir(exist_ok=True)
         self._stack = stack
@@ -139,12 +142,12 @@ class Cluster:
 
     @property
     def address(self):
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def start_scheduler(self):
         words = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
-        self.scheduler = self._program(*words)
-        self.port = int(self.scheduler.wait_for(r"Scheduler at:\s+tcp://127\.0\.0\.1:(\d+)")[1])
+        self.scheduler = self._program(*words, *self.options)
+        self.port = int(self.scheduler.wait_for(r"Scheduler at:\s+\w+://127\.0\.0\.1:(\d+)")[1])
 
     def start_worker(self, resources="cores=1 memory=1000", *, threads=2, env=None, words=("--no-nanny",)):
         number = len(self.workers)
@@ -155,17 +158,15 @@ class Cluster:
         words = ["distributed.cli.dask_worker", self.address, *words, "--nthreads", str(threads)]
         words += ["--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(home), "--death-timeout", "60"]
         words += ["--resources", resources] if resources else []
-        worker = self._program(*words, env={**os.environ, **own, **(env or {})})
+        worker = self._program(*words, *self.options, env={**os.environ, **own, **(env or {})})
         worker.state, worker.cache = state, Path(own["SWARMRIG_CACHE_DIR"])
         self.workers.append(worker)
         worker.wait_for(r"Registered to:")
-        worker.address = worker.wait_for(r"Listening to:\s+(tcp://\S+)")[1]
+        worker.address = worker.wait_for(r"Listening to:\s+(\w+://\S+)")[1]
         return worker
 
     def _program(self, *words, env=None):
-        temporary = self.root / "tmp"
-        temporary.mkdir(exist_ok=True)
-        program = Program(*words, env={**(env or os.environ), "TMPDIR": str(temporary)}, cwd=self.root)
+        program = Program(*words, env=env, cwd=self.root)
         self._stack.callback(program.close)
         return program
 

@@ -37,9 +37,10 @@ def bundled(tmp_path, text, **files):
 
 
 def furnished(tmp_path, bundle):
-    """The bundle on another machine."""
+    """The bundle on another machine, where what it was made of is not."""
     store, place = Store(tmp_path / "cache"), tmp_path / "there"
     fill(store, bundle)
+    shutil.rmtree(tmp_path / "home")
     place.mkdir()
     store.furnish(place, bundle.files)
     (place / "s.swarmrig.yml").write_text(scenario_text(bundle.scenario, place))
@@ -78,7 +79,6 @@ def test_everything_that_is_named_comes_along(tmp_path):
     names = sorted(place.partition("/")[2] for place in bundle.files)
     assert names == ["agent/lib/__init__.py", "agent/main.py", "fw.elf", "home/beside.py", "home/node.py"]
     assert str(home) not in bundle.scenario
-    shutil.rmtree(home)
     place, scenario = furnished(tmp_path, bundle)
     nodes = {node.id: node for node in scenario.nodes}
     assert nodes["a"].firmware.image.is_relative_to(place) and nodes["a"].firmware.image.name == "fw.elf"

@@ -31,6 +31,10 @@ ELSEWHERE = {
     r"docker (build|run)": ("tests/cli/test_install_script.py", "Containerfile"),
     r"docker ps": ("tests/containers", "swarmrig.run"),
     r"while ! ip address": ("tests/containers", "ip address show eth0"),
+    r"dask (scheduler|worker)|swarmrig campaign run .* --on ": (
+        "tests/campaigns/test_cluster_howto.py",
+        "run-on-a-cluster",
+    ),
     r"pip install": ("tests/test_architecture.py", "extras"),
     r"pytest": ("tests/integrations/test_integration_howtos.py", "test_the_tests_of_the_howto_pass"),
     r"editcap": ("tests/fixtures", "editcap"),
