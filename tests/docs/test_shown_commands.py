@@ -31,7 +31,7 @@ ELSEWHERE = {
     r"docker (build|run)": ("tests/cli/test_install_script.py", "Containerfile"),
     r"docker ps": ("tests/containers", "swarmrig.run"),
     r"while ! ip address": ("tests/containers", "ip address show eth0"),
-    r"dask (scheduler|worker)|swarmrig campaign run .* --on ": (
+    r"(ssh|dask (scheduler|worker)|swarmrig campaign run .* --on) ": (
         "tests/campaigns/test_cluster_howto.py",
         "run-on-a-cluster",
     ),
@@ -40,6 +40,7 @@ ELSEWHERE = {
     r"editcap": ("tests/fixtures", "editcap"),
     r"swarmrig (image|fixtures) ": ("tests/fixtures", "generate"),
     r"swarmrig suite ": ("tests/suites", "media-faults"),
+    r"swarmrig campaign ": ("tests/campaigns", "examples/campaign"),
     r"swarmrig nvs run": ("tests/cli/test_nvs_run.py", "corrupt-nvs"),
     r"swarmrig run .*--pause-on-failure": ("tests/cli/test_attaching.py", "--pause-on-failure"),
     r"swarmrig (watch|console .*--type)": ("tests/cli/test_attaching.py", "watch"),
@@ -53,8 +54,8 @@ def shell(page: Path):
     """(command, what the page shows behind it) of a page's blocks."""
     blocks = FENCE.findall(page.read_text())
     for (language, text), (following, shown) in zip(blocks, [*blocks[1:], ("", "")], strict=False):
-        if language == "sh":
-            lines = [line for line in text.splitlines() if line.strip()]
+        if language in ("sh", "bash", "console"):
+            lines = [line.removeprefix("$ ") for line in text.splitlines() if line.strip()]
             for line in lines:
                 yield line, shown if following == "text" and line == lines[-1] else ""
 
