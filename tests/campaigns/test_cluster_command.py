@@ -68,20 +68,26 @@ async def test_a_worker_is_killed_in_the_middle_of_a_campaign(here):
     await until(lambda: os.listdir(doomed.state) == [])
 
 
-async def test_interrupting_and_going_on_elsewhere(here):
+async def test_killed_and_interrupted_and_brought_to_its_end(here):
     with cluster(here / "cluster", workers=1) as ours:
-        running = campaign(here, "away.campaign.yml", "--on", ours.address)
-        try:
-            await until(lambda: journal(here) or running.poll() is not None)
-            running.send_signal(signal.SIGINT)
-        finally:
-            code, out, err = ended(running)
-        assert code == 130, out + err
-        await until(lambda: os.listdir(ours.workers[0].state) == [])
-        before = journal(here)
-        assert 1 <= len(before) < 5
-        (directory,) = (here / "runs").glob("away-*")
-        code, out, err = ended(campaign(here, "--resume", str(directory), "--on", ours.address))
+        (worker,) = ours.workers
+        finished, words, directory = [], ["away.campaign.yml"], None
+        for number, expected in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+            running, before = campaign(here, *words, "--on", ours.address), len(journal(here))
+            try:
+                await until(lambda: len(journal(here)) > before or running.poll() is not None)  # noqa: B023
+                await until(lambda: runs_below(worker) or running.poll() is not None)  # noqa: B023
+            finally:
+                running.send_signal(number)
+                code, out, err = ended(running)
+            assert code == expected, out + err
+            await until(lambda: os.listdir(worker.state) == [])  # the scheduler has noticed that the campaigner is gone
+            assert journal(here)[: len(finished)] == finished
+            finished = journal(here)
+            assert before < len(finished) < 5
+            (directory,) = (here / "runs").glob("away-*")
+            words = ["--resume", str(directory)]
+        code, out, err = ended(campaign(here, *words, "--on", ours.address))
     assert code == 0, out + err
-    assert journal(here)[: len(before)] == before
+    assert journal(here)[: len(finished)] == finished
     assert sorted(each["task"] for each in journal(here)) == [f"models.s{seed}" for seed in range(1, 6)]

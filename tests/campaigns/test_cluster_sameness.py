@@ -9,6 +9,8 @@ from tests.campaigns.cluster_machinery import cluster, task, write_scenario
 
 import swarmrig
 from swarmrig.campaigns.cluster import open_cluster
+from swarmrig.campaigns.cluster_acquaintance import Acquaintance
+from swarmrig.campaigns.cluster_link import open_link
 from swarmrig.errors import HostError
 from swarmrig.nodes.digests import sha256_of
 from swarmrig.nodes.qemu.firmware import firmware_path
@@ -62,8 +64,19 @@ async def test_what_differs_between_workers_is_named(tmp_path):
         right = sha256_of(firmware_path("refnode-rv32"))
         assert any(each.startswith("nodes.s1.firmware_sha256 differs") and right[:40] in each for each in causes)
         assert any(each.startswith("nodes.s1.emulator_sha256 differs") for each in causes)
+        told.clear()
         ours.start_worker(env=copied_package(tmp_path / "newer", version="9.9.9"))
         with pytest.raises(HostError, match=r"has swarmrig 9\.9\.9, this is 0") as refused:
             async with open_cluster(ours.address, [one], here=tmp_path, tell=told.append):
                 pass
         assert f"pip install 'swarmrig[cluster]=={swarmrig.__version__}'" in refused.value.hint
+        assert told == []
+        package = tmp_path / "old/swarmrig"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text('__version__ = "0.0.1"')
+        old = ours.start_worker(env={"PYTHONPATH": str(package.parent)})
+        async with open_link(ours.address, patience_s=5) as link:
+            with pytest.raises(
+                HostError, match=r"has swarmrig none that answers .*No module named 'swarmrig\.campaigns'"
+            ):
+                await Acquaintance(link, [], told.append).meet(old.address)

@@ -21,14 +21,9 @@ import anyio.to_thread
 from swarmrig import __version__
 from swarmrig.campaigns import cluster_pilot as pilot
 from swarmrig.campaigns.bundle import Bundle, bundle_of
-from swarmrig.campaigns.cluster_link import WORKER_S, Link, LostError, NotBegunError, dask_resources, open_link
-from swarmrig.campaigns.cluster_machines import (
-    HERE,
-    differences_between,
-    emulator_of,
-    refuse_other_versions,
-    refuse_uncovered,
-)
+from swarmrig.campaigns.cluster_acquaintance import Acquaintance
+from swarmrig.campaigns.cluster_link import Link, LostError, NotBegunError, dask_resources, open_link
+from swarmrig.campaigns.cluster_machines import emulator_of, refuse_uncovered
 from swarmrig.campaigns.cluster_transfer import Transfer
 from swarmrig.campaigns.execution import names_full_disk
 from swarmrig.campaigns.task import Execution, Task
@@ -67,6 +62,7 @@ class ClusterExecutor:
         self._loaded: dict[tuple[str, tuple[str, ...]], Scenario] = {}
         self._bundles: dict[tuple[str, tuple[str, ...]], Bundle] = {}
         self._packing = anyio.Lock()
+        self.acquaintance: Acquaintance | None = None
 
     @property
     def window(self) -> int:
@@ -128,6 +124,8 @@ class ClusterExecutor:
                 raise LostError(f"worker {worker} cannot run it: {reason}", worker)
             case Report():
                 await self._transfer.fetch(order.key, answer, place, only)
+                if self.acquaintance is not None:
+                    await self.acquaintance.meet(answer.worker)
                 documents = tuple(_here(document, place) for document in answer.execution.documents)
                 return replace(answer.execution, documents=documents)
 
@@ -187,30 +185,14 @@ async def open_cluster(
         refuse_uncovered(address, tasks, link.machines)
         executor = ClusterExecutor(link, here)
         try:
-            await _compare(executor, link, tasks, tell)
+            emulators = await _emulators(executor, tasks)
+            executor.acquaintance = Acquaintance(link, emulators, tell)
+            await executor.acquaintance.meet(*executor.workers)
             await _fly(executor, tasks, tell)
             yield executor
         finally:
             with anyio.move_on_after(SETTLE_S, shield=True):
                 await executor.settle()
-
-
-async def _compare(executor: ClusterExecutor, link: Link, tasks: Sequence[Task], tell: Callable[[str], None]) -> None:
-    from swarmrig.campaigns.worker_survey import survey, version_here
-
-    versions: dict[str, str] = {}
-    for worker in executor.workers:
-        try:
-            versions[worker] = await link.on_worker(worker, version_here, deadline_s=WORKER_S)
-        except LostError as error:
-            versions[worker] = f"that cannot be asked ({error})"
-    refuse_other_versions(__version__, versions)
-    emulators = await _emulators(executor, tasks)
-    surveys: dict[str, Mapping[str, str]] = {HERE: await survey(())}
-    for worker in versions:
-        surveys[worker] = await link.on_worker(worker, survey, emulators, deadline_s=WORKER_S)
-    for line in differences_between(surveys):
-        tell(line)
 
 
 async def _emulators(executor: ClusterExecutor, tasks: Sequence[Task]) -> list[str]:

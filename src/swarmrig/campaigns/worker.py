@@ -145,8 +145,8 @@ async def lacking(contents: Sequence[Content]) -> tuple[str, ...]:
 
 
 async def settle(session: str) -> None:
-    """Returns when no run of a campaigner is left whose Dask task has been released."""
-    for stay in [stay for key, stay in _stays.items() if key.startswith(PREFIX + session)]:
+    """End all runs of a campaigner; returns when nothing of them is left."""
+    for stay in [stay for key, stay in _stays.items() if begun_topic(key) == PREFIX + session]:
         await stay.end()
 
 
