@@ -43,7 +43,7 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
     scenario = plan.scenario
     yield f"{scenario.name} ({scenario.source}, {scenario.dialect} format)"
     yield f"  {format_duration(scenario.duration_ns)} of {scenario.time.value} time, seed {scenario.seed}"
-    yield f"  tier {plan.tier}: {'; '.join(plan.reasons)}"
+    yield f"  tier {plan.tier}{': ' if plan.reasons else ''}{'; '.join(plan.reasons)}"
     yield from _section("nodes", (line for node in plan.nodes for line in _node_lines(plan, node)))
     yield from _section(f"network: {scenario.network.topology.value}", _network_lines(plan))
     yield from _section("faults", (_fault_line(fault) for fault in plan.faults))
