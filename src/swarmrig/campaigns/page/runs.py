@@ -85,7 +85,7 @@ class ShownRun:
         """(what it does, command): what repeats it, from its directory when that is there."""
         if self.place is not None:
             digest = self.entry.result.digest if self.entry.result else None
-            found = repeated(self.place, digest)
+            found = repeated(self.place, digest, alone=False)
             if found:
                 return found
         task = self.entry.task
