@@ -41,7 +41,7 @@ COMMANDS = {
     "fixtures": "Make fixtures in a virtual machine, and verify them.",
     "doctor": "Probe what works on this machine, with install hints.",
     "clean": "Remove what dead runs have left behind.",
-    "schema": "Print the JSON Schema of scenario files, results, suites, campaigns or image recipes.",
+    "schema": "Print the JSON Schema of a file format: scenarios, results, suites, campaigns, images.",
     "completion": "Print the completion script of a shell.",
 }
 
