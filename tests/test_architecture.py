@@ -55,6 +55,7 @@ def test_the_container_gets_files_that_exist():
         if line.startswith("COPY ") and "--from" not in line:
             for name in line.split()[1:-1]:
                 assert (ROOT / name).exists(), name
+                assert f"!{name}\n" in (ROOT / ".dockerignore").read_text(), name
 
 
 FORBIDDEN = ("/work/", "pypi" + ".org", "pythonhosted" + ".org", "debian" + ".org/debian", "deb." + "debian")
