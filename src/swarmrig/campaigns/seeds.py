@@ -29,7 +29,7 @@ class Seeds:
             yield from each
 
     def __str__(self) -> str:
-        return ", ".join(f"{each.start}..{each.stop - 1}" if each.stop - each.start > 1 else str(each.start) for each in self.ranges)
+        return ", ".join(_text(each) for each in self.ranges)
 
 
 def parse_seeds(value: Any) -> Seeds:
@@ -43,6 +43,11 @@ def parse_seeds(value: Any) -> Seeds:
         if second.start < first.stop:
             raise ValueError(f"seed {second.start} is there twice")
     return Seeds(ranges)
+
+
+def _text(seeds: range) -> str:
+    last = seeds.stop - 1
+    return str(last) if seeds.start == last else f"{seeds.start}..{last}"
 
 
 def _range(value: Any) -> range:

@@ -26,7 +26,7 @@ COMMANDS = {
     "watch": "Watch a run in progress from another terminal.",
     "console": "Show what a node of a run says, and type to it while it lives.",
     "runs": "List, show and remove the directories of former runs.",
-    "report": "Make report.html of a run, to look at in a browser.",
+    "report": "Make report.html of a run, or of a campaign, to look at in a browser.",
     "plan": "Print exactly what `run` would launch; launch nothing.",
     "validate": "Check scenario files; print every error with its place.",
     "presets": "List the built-in scenarios.",
@@ -41,7 +41,7 @@ COMMANDS = {
     "fixtures": "Make fixtures in a virtual machine, and verify them.",
     "doctor": "Probe what works on this machine, with install hints.",
     "clean": "Remove what dead runs have left behind.",
-    "schema": "Print the JSON Schema of a file format: scenarios, results, suites, campaigns, images.",
+    "schema": "Print the JSON Schema of scenario files, and of every other format.",
     "completion": "Print the completion script of a shell.",
 }
 

@@ -12,7 +12,7 @@ from swarmrig.cli.options import option
 @click.argument("which", type=click.Choice(tuple(FORMATS)), default="scenario", metavar=f"[{'|'.join(FORMATS)}]")
 @option("--markdown", is_flag=True, help="Print the reference page of its keys instead.")
 def command(which: str, markdown: bool) -> None:
-    """Print the JSON Schema of a file format: scenarios, results, suites, campaigns, images.
+    """Print the JSON Schema of scenario files, and of every other format.
 
     What is said of scenario files covers the nodes, faults and checks that are installed, plugins included.
     """
