@@ -12,13 +12,17 @@ from tests.campaigns.made_results import FAIL, FATAL, PASS, WARN, entry, facts, 
 from tests.report_page import in_browser
 from tests.report_page.in_browser import EVIL, SCRIPT, Tab
 
+from swarmrig.campaigns.directory import Begun, Journal, begin_directory
+from swarmrig.campaigns.history_sources import results_in
 from swarmrig.campaigns.page.groups import failing, matrix, workers
 from swarmrig.campaigns.page.render import duration, why, write_page
 from swarmrig.campaigns.page.runs import shown_runs
 from swarmrig.campaigns.results import Difference, Entry, Flaky, QuarantineUse
 from swarmrig.campaigns.task import Attempt, CheckVerdict, Ending
+from swarmrig.cli.campaign_told import Aftermath, tell_end
 from swarmrig.cli.main import root
 from swarmrig.errors import HostError
+from swarmrig.reports.web import files
 
 browser, tab, opened = in_browser.browser, in_browser.tab, in_browser.opened
 in_chromium = in_browser.pytestmark
@@ -156,6 +160,37 @@ def test_the_command_makes_the_page_of_a_campaign(tmp_path):
     (place / "campaign.json").write_text("{}")
     done = CliRunner().invoke(root, ["report", str(place)], standalone_mode=False)
     assert isinstance(done.exception, HostError)
+
+
+def test_the_page_of_a_campaign_that_was_killed(tmp_path):
+    (tmp_path / "one.campaign.yml").write_text("campaign: 1\nname: one\nscenarios: [boot.yml]\nseeds: [1, 2]\n")
+    text = (tmp_path / "one.campaign.yml").read_text()
+    begun = Begun("one", str(tmp_path / "one.campaign.yml"), str(tmp_path), "2030-01-01T00:00:00Z")
+    directory = begin_directory(tmp_path / "runs", text, begun)
+    done, missing = entry(FAIL), entry(seed=2)
+    directory.write_plan((done.task, missing.task))
+    Journal(directory.journal).add(done.result)
+    with directory.journal.open("ab") as journal:
+        journal.write(b'{"task": "boo')
+    page = CliRunner().invoke(root, ["report", str(directory.path)], standalone_mode=False)
+    assert page.output == f"report: {directory.path}/report.html\n"
+    told = (directory.path / "report.html").read_text()
+    assert "0 of 2 runs passed, 1 not run, interrupted" in told
+    assert "not come to its end" in told
+    assert not (directory.path / "campaign.json").exists()
+
+
+def test_what_cannot_be_remembered_or_shown_changes_no_verdict(tmp_path, capsys, monkeypatch):
+    place = many_sided(tmp_path / "c")
+    (tmp_path / "h.sqlite").write_text("notes" * 1000)
+    (place / "report").write_text("in the way")
+    assert tell_end(results_in(place), place, Aftermath(tmp_path / "h.sqlite", report=True)) == 3
+    told = capsys.readouterr().err
+    assert "warning: " + str(tmp_path / "h.sqlite") in told
+    assert "warning: cannot write" in told
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
+    tell_end(results_in(place), place, Aftermath(report=True))
+    assert "no report: a report needs the extra 'report'" in capsys.readouterr().out
 
 
 def test_a_full_disk_is_told_and_leaves_no_page(tmp_path):

@@ -21,8 +21,8 @@ from swarmrig.campaigns.compare import (
 )
 from swarmrig.campaigns.compare_metrics import MetricChange
 from swarmrig.campaigns.history import opened
-from swarmrig.campaigns.history_sources import find_campaign
-from swarmrig.campaigns.results import Entry, Facts, read_results
+from swarmrig.campaigns.history_sources import find_campaign, results_in
+from swarmrig.campaigns.results import Entry, Facts
 from swarmrig.cli.output import colours_wanted, counted, harmless, say, say_json
 from swarmrig.cli.suite_actions import comparison_text
 from swarmrig.model.verdict import EXIT_CODES
@@ -42,7 +42,7 @@ _COLOURS = {
 
 def import_directories(directories: Iterable[Path], history: Path) -> int:
     """Add campaigns to a history; all are read before anything is written."""
-    found = [(directory, read_results(directory)) for directory in directories]
+    found = [(directory, results_in(directory)) for directory in directories]
     with opened(history, create=True) as known:
         for directory, results in found:
             new = known.add(results, directory if directory.is_dir() else directory.parent)

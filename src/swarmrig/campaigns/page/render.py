@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from swarmrig.campaigns.history_sources import results_in
 from swarmrig.campaigns.page.data import page_data
 from swarmrig.campaigns.page.groups import Worker, failing, matrix, totals, workers
 from swarmrig.campaigns.page.runs import FINE, RANK, ShownRun, labels, shown_runs
-from swarmrig.campaigns.results import FILE, CampaignResults, read_results
+from swarmrig.campaigns.results import FILE, CampaignResults
 from swarmrig.campaigns.task import Ending
 from swarmrig.reports.page.render import PAGE
 from swarmrig.reports.page.words import counted
@@ -29,7 +30,7 @@ def write_page(path: Path) -> Path:
     HostError when there are no results, something cannot be written (a full disk), or the libraries are missing.
     """
     require()
-    results = read_results(path)
+    results = results_in(path)
     home = (path if path.is_dir() else path.parent).absolute()
     runs = shown_runs(results, home)
     busy = workers(runs)

@@ -25,10 +25,11 @@ def command(run: Path, show: bool) -> None:
 
     `swarmrig run --report` makes it at the end of a run, `swarmrig campaign run` always does.
     """
+    from swarmrig.campaigns.directory import JOURNAL
     from swarmrig.campaigns.results import FILE
     from swarmrig.cli.output import say
 
-    if run.name == FILE or (run / FILE).exists():
+    if run.name == FILE or any((run / name).exists() for name in (FILE, JOURNAL)):
         from swarmrig.campaigns.page.render import write_page
     else:
         from swarmrig.reports.page.render import write_page
