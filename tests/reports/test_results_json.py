@@ -26,7 +26,7 @@ def validate(found):
 
 def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(schema())
-    assert schema()["properties"]["format"] == {"const": FORMAT}
+    assert schema()["properties"]["format"]["const"] == FORMAT
 
 
 def test_a_run_as_its_schema_says(record_of, result_of, fault_of):

@@ -111,7 +111,7 @@ class ContainerOptions(Part):
     volumes: tuple[Volume, ...] = Field((), description="Files and directories of this machine in it.")
     health: Health | None = Field(None, description="How to see that it is well. Default: as the image says.")
     memory: Annotated[int, BeforeValidator(parsed_size), Field(ge=LEAST_MEMORY, le=1 << 40)] | None = Field(
-        None, description="All memory that it may have, for example 64MiB; beyond, the kernel kills it."
+        None, description="All memory that it may have; beyond, the kernel kills it.", examples=["64MiB"]
     )
     cpus: Annotated[float, Field(ge=0.01, le=1024)] | None = Field(
         None, description="Processor time that it may have, in processors: 0.5 is half of one."

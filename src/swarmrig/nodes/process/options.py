@@ -45,12 +45,14 @@ class Ready(Part):
 class Limits(Part):
     """What each of the program's processes may have, as the kernel counts it (see setrlimit(2))."""
 
-    memory: Annotated[Size, Field(ge=1 << 20)] | None = Field(None, description="Address space, for example 256MiB.")
+    memory: Annotated[Size, Field(ge=1 << 20)] | None = Field(None, description="Address space.", examples=["256MiB"])
     cpu_time: Annotated[DurationNs, Field(ge=1_000_000_000)] | None = Field(
         None, description="Processor time; beyond, the kernel ends it. Whole seconds."
     )
     open_files: Annotated[int, Field(ge=8, le=1 << 20)] | None = Field(None, description="Open descriptors.")
-    file_size: Annotated[Size, Field(ge=0)] | None = Field(None, description="Size of a file that it writes.")
+    file_size: Annotated[Size, Field(ge=0)] | None = Field(
+        None, description="Size of a file that it writes.", examples=["16MiB"]
+    )
 
 
 class ProcessOptions(Part):

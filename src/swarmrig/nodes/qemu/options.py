@@ -121,7 +121,7 @@ class QemuOptions(BaseModel):
         default=None, description="The CPU model. Default: the machine's own."
     )
     memory: MemorySize | None = Field(
-        default=None, description="Guest memory, for example 16MiB. Default: the machine's own."
+        default=None, description="Guest memory. Default: the machine's own.", examples=["16MiB"]
     )
     load: Literal["kernel", "bios", "loader"] = Field(
         default="kernel",

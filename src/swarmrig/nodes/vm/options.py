@@ -51,7 +51,7 @@ class VmOptions(Part):
         None, description="The image of a disk, qcow2 or raw. The guest writes into a throw-away overlay of its own."
     )
     memory: Annotated[int, BeforeValidator(parsed_size), Field(ge=16 * MIB, le=1 << 40, multiple_of=MIB)] = Field(
-        256 * MIB, description="Memory, for example 512MiB."
+        256 * MIB, description="Memory.", examples=["512MiB"]
     )
     cpus: int = Field(1, ge=1, le=64, description="Processors.")
     accel: Accelerator = Field(
