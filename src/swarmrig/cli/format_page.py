@@ -83,7 +83,7 @@ class FormatPage:
         yield from ("| key | takes | default | meaning |", "|---|---|---|---|")
         for name, schema in _keys(section.schema).items():
             cells = (f"`{name}`", self._takes(schema), _default(schema, name in required), self._meaning(schema))
-            yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
+            yield f"| {' | '.join(cell(text) for text in cells)} |"
 
     def _meaning(self, schema: Json) -> str:
         """What the key says of itself; else what it leads to says."""
@@ -176,5 +176,6 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Text, fit for a cell of a table."""
     return _one_line(text).replace("|", "\\|")

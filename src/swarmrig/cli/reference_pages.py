@@ -13,7 +13,7 @@ import click
 
 from swarmrig.cli.check_kinds import checks_page, describe_checks
 from swarmrig.cli.fault_kinds import describe_kinds, reference_page
-from swarmrig.cli.format_page import FormatPage
+from swarmrig.cli.format_page import FormatPage, cell
 from swarmrig.cli.formats import FORMATS, format_schema
 from swarmrig.cli.main import COMMANDS, root
 from swarmrig.plugins import Registry
@@ -87,7 +87,7 @@ def _command(group: click.Group, name: str, parent: click.Context, level: int) -
     options = [option for option in found.params if isinstance(option, click.Option) and not option.hidden]
     if options:
         yield from ("", "| option | meaning |", "|---|---|")
-        yield from (f"| `{_cell(_spelled(option, context))}` | {_plain(_meaning(option))} |" for option in options)
+        yield from (f"| `{cell(_spelled(option, context))}` | {_plain(_meaning(option))} |" for option in options)
     if isinstance(found, click.Group):
         for inner in found.list_commands(context):
             yield from _command(found, inner, context, level + 1)
@@ -103,13 +103,9 @@ def _meaning(option: click.Option) -> str:
     return f"{option.help or ''}{'' if default is None else f' Default: {default}.'}"
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
 def _plain(text: str) -> str:
     """Nothing but code is read as Markdown."""
-    return re.sub(r"([*<])(?=[^`]*(?:`[^`]*`[^`]*)*$)", r"\\\1", _cell(text))
+    return re.sub(r"([*<])(?=[^`]*(?:`[^`]*`[^`]*)*$)", r"\\\1", cell(text))
 
 
 def reference_pages() -> Mapping[str, str]:
