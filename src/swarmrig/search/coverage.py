@@ -6,11 +6,11 @@ A feature is a short text, known by its hash. A schedule that shows features tha
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import lru_cache
 from hashlib import blake2b
 
 from swarmrig.model.facts import ConsoleLine, Fact, Frame, NodeChange
+from swarmrig.model.scenario import Scenario
 
 _MASKS = (
     (re.compile(r"\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b", re.IGNORECASE), "<mac>"),
@@ -20,8 +20,8 @@ _MASKS = (
     (re.compile(r"[-+]?\d+(?:\.\d+)?"), "#"),
 )
 _LONGEST = 120
-_OFTEN = 8
-"""Something that happens more often than this, does so often."""
+STATE, ORDER, WIRE = "s", "o", "w"
+"""Kinds of features: what is said, or becomes of a node; what is said after what; frames and what becomes of them."""
 
 
 @lru_cache(maxsize=4096)
@@ -33,45 +33,44 @@ def template_of(text: str) -> str:
 
 
 class Coverage:
-    """Collects the features of one run. What it is fed comes in order of time."""
+    """Collects the features of one run. Nodes of one role are alike: what one of them does is not new of another."""
 
-    def __init__(self) -> None:
-        self._said: Counter[tuple[str, str]] = Counter()
+    def __init__(self, scenario: Scenario) -> None:
+        self._roles = {node.id: node.role.value for node in scenario.nodes}
         self._last: dict[str, str] = {}
         self._features: set[str] = set()
-        self._frames: set[tuple[str, str, str, int, str]] = set()
+        self._frames: set[tuple[str, str, int, str]] = set()
 
     def observe(self, fact: Fact) -> None:
-        """Take a fact in."""
+        """Take a fact in; they come in order of time."""
         match fact:
             case ConsoleLine():
                 self._line(fact.node, template_of(fact.text))
             case Frame():
                 size = len(fact.data).bit_length()
-                self._frames.add((fact.link, fact.sender, protocol_of(fact.data), size, fact.fate.value))
+                sender = self._roles.get(fact.sender, fact.sender)
+                self._frames.add((sender, protocol_of(fact.data), size, fact.fate.value))
             case NodeChange():
-                self._features.add(f"node {fact.node} {fact.state}")
+                self._features.add(f"{STATE} {self._roles.get(fact.node)} is {fact.state}")
             case _:
                 pass  # what the rig did, and what was counted: no state of a node
 
     def _line(self, node: str, template: str) -> None:
-        if not template:
-            return
-        self._said[node, template] += 1
-        if self._said[node, template] <= _OFTEN:  # once, twice, up to 4, up to 8 times
-            self._features.add(f"line {node} {(self._said[node, template] - 1).bit_length()} {template}")
-        self._features.add(f"order {node} {self._last.get(node, '')} > {template}")
-        self._last[node] = template
+        if template:
+            role = self._roles.get(node)
+            self._features.add(f"{STATE} {role} {template}")
+            self._features.add(f"{ORDER} {role} {self._last.get(node, '')} > {template}")
+            self._last[node] = template
 
     def features(self) -> frozenset[str]:
-        """Hashes of what was seen."""
-        frames = (f"frame {' '.join(map(str, frame))}" for frame in self._frames)
+        """What was seen: the kind of the feature, and a hash."""
+        frames = (f"{WIRE} {' '.join(map(str, frame))}" for frame in self._frames)
         return frozenset(map(feature, (*self._features, *frames)))
 
 
 def feature(text: str) -> str:
-    """The hash by which a feature is known."""
-    return blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
+    """How a feature is known: the first letter, its kind, and a hash."""
+    return text[0] + blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
 def protocol_of(frame: bytes) -> str:

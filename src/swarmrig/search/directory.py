@@ -35,7 +35,7 @@ class Settings:
     seed: int = 0
     kinds: tuple[str, ...] = ()
     """Of faults; none for all."""
-    most: int = 3
+    most: int = 4
     """Faults in one schedule."""
     seeds: tuple[int, ...] = ()
     """Of runs; none for the scenario's own."""

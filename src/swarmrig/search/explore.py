@@ -204,7 +204,7 @@ def _workplace(directory: SearchDirectory) -> Iterator[None]:
 async def _as_it_is(plan: RunPlan, directory: SearchDirectory, log: RunLog, manner: Manner) -> Observation:
     """The run without any fault of the search. BrokenAlreadyError when a check does not pass then; HostError when a
     search is to go on whose scenario behaves otherwise by now."""
-    coverage = Coverage()
+    coverage = Coverage(plan.scenario)
     options = RunOptions(
         output_dir=directory.baseline,
         interrupt=manner.interrupt,

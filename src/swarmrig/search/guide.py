@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from swarmrig.search.coverage import STATE
 from swarmrig.search.observation import Observation
 from swarmrig.search.schedule import Schedule, Strike, scheduled
-from swarmrig.search.space import Space, drawn
+from swarmrig.search.space import Space
 from swarmrig.search.variation import Variation
 
-POOL = 192
-"""Faults that are drawn at a time."""
+POOL = 12
+"""Faults of each kind that are drawn at a time."""
 RENEWAL = 96
 """After so many schedules others are drawn."""
-FRESH = 0.3
+FRESH = 0.4
 """The share of schedules that are made of nothing but new faults."""
+SAME_SEED = 0.8
+HOPE = 5
+AT_ONCE = 4
+"""So many are made at once of a schedule that reached a new state; then it is one of many."""
 _TRIES = 20
 """To make something that is valid and has not been tried."""
 
@@ -45,6 +49,9 @@ class Guide:
         self._guided = guided
         self._corpus: list[Kept] = []
         self._seen: Counter[str] = Counter()
+        self._promising: list[Kept] = []
+        self._tried_of: Counter[str] = Counter()
+        self._fruitful: Counter[str] = Counter()
         self._tried: set[str] = set()
         self._pool: tuple[int, list[Strike]] = (-1, [])
 
@@ -61,45 +68,49 @@ class Guide:
         """Take in what a run has shown; returns how many features are new."""
         if observation.failures:
             return 0
-        new = sum(feature not in self._seen for feature in observation.features)
+        new = [feature for feature in observation.features if feature not in self._seen]
         self._seen.update(observation.features)
+        kinds = {strike.kind for strike in schedule.strikes}
+        self._tried_of.update(kinds)
         if new and schedule.strikes:
+            self._fruitful.update(kinds)
             self._corpus.append(Kept(schedule, observation.features))
-        return new
+            if any(feature.startswith(STATE) for feature in new):
+                self._promising += [self._corpus[-1]] * AT_ONCE
+        return len(new)
 
     def propose(self, number: int) -> Schedule:
         """The schedule with this number; one that has not been tried, as far as such can be found."""
         chance = random.Random(f"{self._seed} {number}")
         pool = self._strikes(number)
-        schedule = self._fresh(chance, pool)
+        variation = Variation(self._space, chance, pool, lambda: self._choose(chance).schedule.strikes, self._yield_of)
         for _ in range(_TRIES):
             if self._guided and self._corpus and chance.random() >= FRESH:
-                schedule = self._varied(chance, pool)
+                schedule = self._varied(variation)
             else:
-                schedule = self._fresh(chance, pool)
+                schedule = scheduled(variation.fresh(), chance.choice(self._space.seeds))
             schedule = self._space.fitted(schedule)
             if schedule.strikes and schedule.key not in self._tried:
                 break
         self._tried.add(schedule.key)
         return schedule
 
+    def _yield_of(self, kind: str) -> float:
+        """The share of schedules with such faults that showed something new; hopeful of those seldom tried."""
+        return (1 + self._fruitful[kind]) / (HOPE + self._tried_of[kind]) if self._guided else 1.0
+
     def _strikes(self, number: int) -> list[Strike]:
         epoch = number // RENEWAL
         if self._pool[0] != epoch:
-            self._pool = epoch, drawn(self._space.strikes(), POOL, f"{self._seed} {epoch}")
+            self._pool = epoch, self._space.strikes(POOL, f"{self._seed} {epoch}")
         return self._pool[1]
 
-    def _fresh(self, chance: random.Random, pool: Sequence[Strike]) -> Schedule:
-        count = chance.randint(1, self._space.most)
-        return scheduled([chance.choice(pool) for _ in range(count)], chance.choice(self._space.seeds))
-
-    def _varied(self, chance: random.Random, pool: Sequence[Strike]) -> Schedule:
-        kept = self._choose(chance)
+    def _varied(self, variation: Variation) -> Schedule:
+        chance = variation.chance
+        kept = self._promising.pop(0) if self._promising else self._choose(chance)
         kept.chosen += 1
-        variation = Variation(self._space, chance, pool, lambda: self._choose(chance).schedule.strikes)
-        strikes = variation.of(kept.schedule.strikes)
-        seed = kept.schedule.seed if chance.random() < 0.8 else chance.choice(self._space.seeds)
-        return scheduled(strikes, seed)
+        seed = kept.schedule.seed if chance.random() < SAME_SEED else chance.choice(self._space.seeds)
+        return scheduled(variation.of(kept.schedule.strikes), seed)
 
     def _choose(self, chance: random.Random) -> Kept:
         """Rather one that shows what is rarely seen, and that has seldom been chosen."""

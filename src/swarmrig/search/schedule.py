@@ -30,6 +30,13 @@ class Strike:
         """Equal for strikes that do the same, whatever they are called."""
         return json.dumps([self.kind, self.at_ns, self.for_ns, self.params], sort_keys=True)
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The nodes it is done to, or that it is done between."""
+        if "node" in self.params:
+            return (str(self.params["node"]),)
+        return tuple(map(str, self.params.get("between") or self.params.get("sets", [[]])[0]))
+
     def __str__(self) -> str:
         words = ", ".join(f"{key} {_plain(value)}" for key, value in self.params.items())
         lasts = "" if self.for_ns is None else f" for {format_duration(self.for_ns)}"

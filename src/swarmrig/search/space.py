@@ -86,14 +86,9 @@ class Space:
     def _refusal(self, schedule: Schedule) -> str | None:
         return refusal(self.plan, schedule, self.registry)
 
-    def strikes(self) -> SearchStrategy[Strike]:
-        """One fault of any kind, at any time."""
-        return st.sampled_from(self.kinds).flatmap(self._of_kind)
-
-    def schedules(self) -> SearchStrategy[Schedule]:
-        """Up to `most` faults, and a seed."""
-        strikes = st.lists(self.strikes(), min_size=1, max_size=self.most)
-        return st.builds(scheduled, strikes, st.sampled_from(self.seeds)).map(self.fitted)
+    def strikes(self, count: int, chance: str) -> list[Strike]:
+        """So many faults of each kind, as far as there are, always the same for the same `chance`."""
+        return [strike for kind in self.kinds for strike in drawn(self._of_kind(kind), count, f"{chance} {kind.name}")]
 
     def _of_kind(self, kind: Kind) -> SearchStrategy[Strike]:
         rungs = st.tuples(*(st.sampled_from(ladder) for ladder in kind.ladders))
@@ -131,7 +126,7 @@ def space_of(
     *,
     kinds: Collection[str] = (),
     seeds: Sequence[int] = (),
-    most: int = 3,
+    most: int = 4,
 ) -> Space:
     """The fault space of a planned scenario, narrowed to `kinds` if any are named. HostError when nothing is left, or
     for a kind that is not there or cannot be tried."""

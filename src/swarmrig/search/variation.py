@@ -10,6 +10,7 @@ from swarmrig.search.schedule import Strike
 from swarmrig.search.space import Space
 
 Strikes = tuple[Strike, ...]
+NEAR, LATER = 0.8, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +23,38 @@ class Variation:
     """Faults to take new ones from."""
     another: Callable[[], Strikes]
     """What else is worth varying."""
+    yields: Callable[[str], float]
+    """How much more often than others a kind of fault is to be tried."""
 
     def of(self, strikes: Strikes) -> Strikes:
-        """One or two changes; a valid number of strikes."""
-        for _ in range(self.chance.choice((1, 1, 2))):
-            ways = _WAYS if len(strikes) > 1 else _WAYS_OF_ONE
-            (way,) = self.chance.choices(list(ways), list(ways.values()))
-            strikes = way(self, strikes)[: self.space.most]
+        """One change; then new faults for as many as there are to be."""
+        ways = _WAYS if len(strikes) > 1 else _WAYS_OF_ONE
+        (way,) = self.chance.choices(list(ways), list(ways.values()))
+        strikes = way(self, strikes)[: self.space.most]
+        for _ in range(len(strikes), self._many()):
+            strikes = self.add(strikes)
+        return strikes
+
+    def fresh(self) -> Strikes:
+        """Nothing but new faults."""
+        strikes: Strikes = ()
+        for _ in range(self._many()):
+            strike = self._any(self.pool)
+            at_ns = self.chance.choice(self.space.grid.times_ns)
+            strikes = self._with((*strikes, strike), len(strikes), replace(strike, at_ns=at_ns))
         return strikes
 
     def add(self, strikes: Strikes) -> Strikes:
-        """One more; of a full schedule, one is replaced."""
+        """One more; of a full schedule, one is replaced. Mostly it is done to the same nodes, and after
+        all else: states are left over in a node, and met later."""
         kept = strikes if len(strikes) < self.space.most else self.drop(strikes)
-        return (*kept, self.chance.choice(self.pool))
+        touched = {place for strike in kept for place in strike.places}
+        near = [strike for strike in self.pool if touched & set(strike.places)]
+        strike = self._any(near if near and self.chance.random() < NEAR else self.pool)
+        later = [ns for ns in self.space.grid.times_ns if ns > max(each.at_ns for each in kept)]
+        if later and self.chance.random() < LATER:
+            strike = replace(strike, at_ns=self.chance.choice(later))
+        return self._with((*kept, strike), len(kept), strike)
 
     def drop(self, strikes: Strikes) -> Strikes:
         """One less."""
@@ -74,6 +94,16 @@ class Variation:
         mine = self.chance.sample(strikes, self.chance.randint(1, len(strikes)))
         other = self.another()
         return (*mine, *self.chance.sample(other, self.chance.randint(1, len(other))))
+
+    def _many(self) -> int:
+        """How many faults: rather many than few, for each is met by all that come after it."""
+        return max(self.chance.randint(1, self.space.most) for _ in range(2))
+
+    def _any(self, strikes: Sequence[Strike]) -> Strike:
+        """Of any kind; rather of one that leads to new states."""
+        kinds = list(dict.fromkeys(strike.kind for strike in strikes))
+        (kind,) = self.chance.choices(kinds, [self.yields(kind) for kind in kinds])
+        return self.chance.choice([strike for strike in strikes if strike.kind == kind])
 
     def _with(self, strikes: Strikes, place: int, strike: Strike) -> Strikes:
         """One in place of another; what lasts is over before the end."""

@@ -47,7 +47,7 @@ class Worker:
         """One run; its directory is made in `keep`, with reports, or goes when it has been looked at."""
         begun_s = time.monotonic()
         plan = await make_plan(applied(self._scenario, schedule, self._registry), self._registry)
-        coverage = Coverage()
+        coverage = Coverage(plan.scenario)
         options = replace(
             self._forks.options, witness=coverage.observe, output_dir=keep or self._forks.options.output_dir
         )

@@ -23,8 +23,8 @@ def _seeds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
         found = parse_seeds([int(item) if item.strip().isdecimal() else item for item in value.split(",")])
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-    if len(found) > MOST_SEEDS:
-        raise click.BadParameter(f"expected at most {MOST_SEEDS} seeds, got {len(found)}")
+    if found.count > MOST_SEEDS:
+        raise click.BadParameter(f"expected at most {MOST_SEEDS} seeds, got {found.count}")
     return tuple(found)
 
 
@@ -40,7 +40,7 @@ MOST_SEEDS = 10_000
     "--faults", "kinds", multiple=True, metavar="KIND,...", callback=_names,
     help="Kinds of faults to try. Default: all that the scenario supports.",
 )  # fmt: skip
-@option("--max-faults", type=click.IntRange(1, 16), default=3, show_default=True, help="Faults in one schedule.")
+@option("--max-faults", type=click.IntRange(1, 16), default=4, show_default=True, help="Faults in one schedule.")
 @option("--from", "from_ns", metavar="TIME", callback=duration_of, help="No fault acts before this run time.")
 @option("--until", "until_ns", metavar="TIME", callback=duration_of, help="All faults are over by this run time.")
 @option(
