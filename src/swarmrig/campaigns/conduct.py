@@ -5,6 +5,7 @@ A task has ended once its line is in the journal. Whatever comes before may be l
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import deque
@@ -25,6 +26,8 @@ from swarmrig.errors import HostError, leaves_of
 from swarmrig.model.verdict import Outcome
 
 FREE_SOME = "free some space, then go on"
+LEAST_ROOM = 64 << 10
+"""Bytes."""
 
 
 class CampaignObserver(Protocol):
@@ -138,8 +141,8 @@ class _Campaign:
             self._conducting.observer.on_start(task, number)
             execution = await self._executor.execute(task, place)
             classified = classify(execution)
-            if execution.no_space:
-                self._stop_for("a disk is full: " + (classified.reason or "no space left"))
+            if execution.no_space or (classified.ending is Ending.INFRASTRUCTURE and self._is_full()):
+                self._stop_for(f"no space left below {self._directory.path}")
                 return
             if classified.ending is Ending.INTERRUPTED:  # by somebody else than this campaign: run it again
                 classified = Classified(Ending.INFRASTRUCTURE, "the run was interrupted", classified.results)
@@ -164,6 +167,11 @@ class _Campaign:
         if goes:
             shutil.rmtree(place.parent, ignore_errors=True)
         self._conducting.observer.on_end(task, result)
+
+    def _is_full(self) -> bool:
+        """Is there no room for what a run writes? Then whatever else it says of its end, this is why."""
+        room = os.statvfs(self._directory.path)
+        return room.f_bavail * room.f_frsize < LEAST_ROOM
 
     def _stop_for(self, reason: str) -> None:
         self._outcome.hints += [] if self._outcome.stopped else [FREE_SOME]

@@ -86,7 +86,7 @@ def _progress(total: int, done: int) -> Iterator[CampaignObserver]:
 
         def show() -> None:
             told = [f"{count} {word}" for word, count in counts.items()]
-            progress.update(bar, description=", ".join([*told, f"{len(running)} running"]))
+            progress.update(bar, description=", ".join([*told, f"{len(running)} under way"]))
 
         class Live:
             """A bar, and above it what did not pass."""
