@@ -14,7 +14,7 @@ from swarmrig.campaigns.plan import CampaignPlan
 from swarmrig.campaigns.prepare import Planned, Prepared, part_of, prepare
 from swarmrig.campaigns.task import Resources, Task
 from swarmrig.cli.campaign_options import Selection
-from swarmrig.cli.campaign_session import told_as_json
+from swarmrig.cli.failures import told_as_json
 from swarmrig.cli.output import counted, harmless, say, say_json
 from swarmrig.plugins import Registry
 

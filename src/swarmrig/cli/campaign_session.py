@@ -33,8 +33,8 @@ from swarmrig.campaigns.task import Task
 from swarmrig.cli.campaign_options import Aftermath, Selection
 from swarmrig.cli.campaign_told import tell_end
 from swarmrig.cli.campaign_view import open_view
-from swarmrig.cli.failures import describe_failure
-from swarmrig.cli.output import counted, harmless, say, say_json_line
+from swarmrig.cli.failures import told_as_json
+from swarmrig.cli.output import counted, harmless, say
 from swarmrig.cli.signals import interruption
 from swarmrig.errors import HostError, leaves_of
 from swarmrig.plugins import Registry
@@ -73,17 +73,6 @@ def go_on(path: Path, manner: CampaignManner) -> int:
             raise HostError(f"{path} was put together from shards", hint=f"go on with them: {', '.join(begun.merged)}")
         plan = load_campaign_text(directory.text, begun.file, Path(begun.here))
         return _run(plan, manner, Selection(begun.shard, begun.only), directory)
-
-
-@contextmanager
-def told_as_json(wanted: bool) -> Iterator[None]:
-    """Whoever reads JSON hears of an error as JSON, too."""
-    try:
-        yield
-    except BaseException as error:
-        if wanted:
-            say_json_line({"kind": "error", "errors": describe_failure(error)})
-        raise
 
 
 def _run(plan: CampaignPlan, manner: CampaignManner, selection: Selection, before: CampaignDirectory | None) -> int:

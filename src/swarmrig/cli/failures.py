@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
-from swarmrig.cli.output import counted, say
+from swarmrig.cli.output import counted, say, say_json_line
 from swarmrig.errors import ScenarioError, SwarmrigError, leaves_of
 from swarmrig.model.verdict import EXIT_INTERRUPTED
 
@@ -47,6 +49,17 @@ def describe_failure(error: BaseException) -> list[dict[str, object]]:
             entry["warnings"] = list(leaf.warnings)
         described.append(entry)
     return described
+
+
+@contextmanager
+def told_as_json(wanted: bool) -> Iterator[None]:
+    """Whoever reads JSON hears of an error as JSON; people hear of it from whoever catches it."""
+    try:
+        yield
+    except BaseException as error:
+        if wanted:
+            say_json_line({"kind": "error", "errors": describe_failure(error)})
+        raise
 
 
 def _text(error: BaseException) -> str | None:

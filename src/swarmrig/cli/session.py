@@ -6,8 +6,6 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import anyio
 
 from swarmrig.cli.ci import mute_commands, tell_ci
-from swarmrig.cli.failures import describe_failure
+from swarmrig.cli.failures import told_as_json
 from swarmrig.cli.keyboard import released_by_enter
 from swarmrig.cli.loading import load
 from swarmrig.cli.options import Choice, Manner
@@ -41,7 +39,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def run_choice(choice: Choice, manner: Manner) -> int:
     """Run a scenario from file to verdict; returns the exit code."""
-    with _errors_told(manner):
+    with told_as_json(manner.as_json):
         with mute_commands():
             finished = anyio.run(_run, choice, manner)
         tell_ci(finished.record, finished.directory)
@@ -50,7 +48,7 @@ def run_choice(choice: Choice, manner: Manner) -> int:
 
 def try_choice(choice: Choice, manner: Manner) -> int:
     """Check a scenario as `run_choice` would, and say what it would run; returns the exit code."""
-    with _errors_told(manner):
+    with told_as_json(manner.as_json):
         registry = Registry.load()
         plan = anyio.run(plan_loaded, partial(load, choice, registry), registry)
     if manner.as_json:
@@ -61,17 +59,6 @@ def try_choice(choice: Choice, manner: Manner) -> int:
     for line in outline(plan):
         say(line)
     return 0
-
-
-@contextmanager
-def _errors_told(manner: Manner) -> Iterator[None]:
-    """To machines as JSON; people hear of them from whoever catches them."""
-    try:
-        yield
-    except BaseException as error:
-        if manner.as_json:
-            say_json_line({"kind": "error", "errors": describe_failure(error)})
-        raise
 
 
 async def _run(choice: Choice, manner: Manner) -> FinishedRun:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 
 from swarmrig.cli.ci import mute_commands
-from swarmrig.cli.failures import EXIT_BROKEN, describe_failure, report_failure
+from swarmrig.cli.failures import EXIT_BROKEN, report_failure, told_as_json
 from swarmrig.cli.output import counted, harmless, say, say_json_line
 from swarmrig.cli.signals import interruption
 from swarmrig.cli.suite_actions import verdict_line, warn
@@ -41,7 +40,7 @@ class SuiteManner:
 
 def run_file(file: Path, manner: SuiteManner) -> int:
     """Run a suite file from its beginning; returns the exit code."""
-    with _told_as_json(manner.as_json):
+    with told_as_json(manner.as_json):
         plan = load_suite(file)
         mode = manner.mode or next(iter(plan.suite.modes))
         plan.suite.thresholds(mode)
@@ -60,7 +59,7 @@ def run_file(file: Path, manner: SuiteManner) -> int:
 
 def go_on(path: Path, manner: SuiteManner) -> int:
     """Run what an interrupted run of a suite has left undone; returns the exit code."""
-    with _told_as_json(manner.as_json):
+    with told_as_json(manner.as_json):
         directory = reopen_directory(path)
         begun = directory.run
         plan = load_suite_text(directory.text, begun.file, Path(begun.here))
@@ -153,14 +152,3 @@ class _JsonLines:
 
     def on_warning(self, text: str) -> None:
         say_json_line({"kind": "warning", "message": text})
-
-
-@contextmanager
-def _told_as_json(wanted: bool) -> Iterator[None]:
-    """Whoever reads JSON hears of an error as JSON, too."""
-    try:
-        yield
-    except BaseException as error:
-        if wanted:
-            say_json_line({"kind": "error", "errors": describe_failure(error)})
-        raise
