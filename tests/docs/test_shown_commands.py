@@ -22,6 +22,7 @@ FAULTS = "- {at: 21s, id: once, reset: {node: 1}}\n"
 RUN = re.compile(r"runs/([a-z-]+)-\d{8}-\d{6}-[0-9a-f]{8}")
 SHORT = ["--duration", "4s", "--set", "faults=[]"]
 """For runs that take as long as they last, or of which the page shows nothing but how they are started."""
+SLOW = {"fork-a-warm-swarm.md", "mix-real-and-virtual-time.md"}
 BY_TESTS = {"tutorial.md", "changelog.md"}
 OTHER_RUNS = {"replay-a-run.md", "mix-real-and-virtual-time.md", "write-a-scenario.md"}
 """What these show is said of runs that differ, of one that is too slow, of a file with errors (their own tests)."""
@@ -64,7 +65,11 @@ def elsewhere(line: str):
     return next((place for pattern, place in ELSEWHERE.items() if re.match(pattern, line)), None)
 
 
-HERE = [page for page in DOCUMENTS if page.name not in BY_TESTS and any(not elsewhere(line) for line, _ in shell(page))]
+HERE = [
+    pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in SLOW else [])
+    for page in DOCUMENTS
+    if page.name not in BY_TESTS and any(not elsewhere(line) for line, _ in shell(page))
+]
 
 
 @pytest.fixture
@@ -113,7 +118,7 @@ def masked(text: str) -> str:
     return " ".join(re.sub(r"\d+\.\d+ s\b", "N s", known).split())
 
 
-@pytest.mark.parametrize("page", HERE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", HERE)
 def test_commands_do_what_the_page_says(page, place, capfd):
     write_scenarios(page, place)
     if any(re.search(r"\blast\b|runs show", line) for line, _ in shell(page)):

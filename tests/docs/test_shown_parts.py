@@ -73,7 +73,7 @@ def test_the_test_in_the_readme_passes(tmp_path):
     (program,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
     (tmp_path / "two-rooms.swarmrig.yml").write_text(scenario)
     (tmp_path / "test_readme.py").write_text(f"import pytest\n\n\n{program}")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_readme.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", "inner", "test_readme.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
