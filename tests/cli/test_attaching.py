@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -105,3 +111,89 @@ def test_what_cannot_be_is_said(swarmrig, finished, arguments, said):
     assert result.returncode == 3
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+LOUD = r"""
+import os, sys
+say = sys.stdout.buffer.write
+say(b"boot\n" + b"x" * 10_000_000 + b"\n\x1b]0;owned\x07\x1b[2J\xc2\x9b2J")
+say(os.urandom(1 << 20).replace(b"\n", b" ") + b"\nthe end\n")
+sys.stdout.flush()
+sys.stdin.read()
+"""
+
+
+class Screen:
+    """Reads a terminal, until its other end is closed."""
+
+    def __init__(self, terminal: int, wanted: bytes) -> None:
+        self.shown = b""
+        self.seen = threading.Event()
+        self._wanted = wanted
+        self._reader = threading.Thread(target=self._read, args=(terminal,))
+        self._reader.start()
+
+    def _read(self, terminal: int) -> None:
+        with suppress(OSError):
+            while True:
+                self.shown += os.read(terminal, 1 << 16)
+                if self._wanted in self.shown:
+                    self.seen.set()
+
+    def end(self) -> bytes:
+        self._reader.join()
+        return self.shown
+
+
+@pytest.mark.slow
+def test_whatever_a_console_says_reaches_no_terminal(bare_environment, terminal, tmp_path):
+    """Ten megabytes in a line, binary, and what steers terminals: in the live view, in `watch`, in `console`."""
+    (tmp_path / "loud.py").write_text(LOUD)
+    (tmp_path / "loud.swarmrig.yml").write_text(
+        "swarmrig: 1\nname: loud\nduration: 600s\ntime: real\n"
+        f"nodes: {{a: {{kind: process, command: [{sys.executable}, {tmp_path}/loud.py]}}}}\n"
+        'checks: [{console: {node: a, matches: "the end"}}]\n'
+    )
+    leader, follower = terminal
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
+    run = subprocess.Popen(
+        [*SWARMRIG, "up", "loud.swarmrig.yml"], stdin=subprocess.DEVNULL, stdout=follower, stderr=follower,
+        env={**environment, "TERM": "xterm", "LINES": "30"}, start_new_session=True,
+    )  # fmt: skip
+    os.close(follower)
+    screen = Screen(leader, b"the end")
+    try:
+        assert screen.seen.wait(120)
+        console, watcher = start("console", "last", "a"), start("watch", "--json")
+        heard = "".join(itertools.takewhile(lambda line: line != "the end\n", console.stdout))
+        told = watcher.stdout.readline()
+    finally:
+        run.send_signal(signal.SIGINT)
+        shown = screen.end()
+        run.wait()
+        os.close(leader)
+    told += watcher.communicate()[0]
+    console.communicate()
+    assert run.returncode == 130
+    assert b"\x1b]" not in shown
+    assert not re.search(rb"\xc2[\x80-\x9f]", shown)
+    for text in (heard, told):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
+    assert "\\x1b]0;owned\\x07\\x9b2J" in heard  # colours and the like are left out
+
+
+def test_a_run_that_is_killed_ends_those_who_watch(bare_environment, tmp_path):
+    (tmp_path / "pair.swarmrig.yml").write_text(SCENARIO.replace("virtual", "real").replace("12s", "600s"))
+    run = start("run", "pair.swarmrig.yml")
+    for line in run.stdout:
+        if "booted" in line:
+            break
+    watchers = [start("watch", "pair"), start("watch", "--json"), start("console", "pair", "b")]
+    for watcher in watchers:
+        watcher.stdout.readline()
+    run.kill()
+    run.communicate()
+    said = [watcher.communicate()[1] for watcher in watchers]
+    assert [watcher.returncode for watcher in watchers] == [3, 3, 0]
+    assert all("ended without a verdict" in text for text in said[:2])
+    assert "Traceback" not in "".join(said)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from swarmrig.cli.output import harmless, jsonable, say
+from swarmrig.cli.output import harmless, jsonable, say, say_json, say_json_line
 from swarmrig.model.network import GilbertElliott, Impairment
 from swarmrig.model.verdict import Evidence, Judgement, Outcome
 
@@ -18,6 +20,16 @@ from swarmrig.model.verdict import Evidence, Judgement, Outcome
 def test_control_characters_are_shown_not_obeyed():
     assert harmless("a\x1b[2Jb\r\x07\x9b") == "a\\x1b[2Jb\\x0d\\x07\\x9b"
     assert harmless("plain, tab\tand\nnewline é 漢") == "plain, tab\tand\nnewline é 漢"
+
+
+def test_json_holds_nothing_that_steers_a_terminal(capsys):
+    evil = "\x1b]0;a\x07\x7f\x9b2J\x85 \u6f22"
+    say_json_line({"text": evil})
+    say_json([evil])
+    line, *lines = capsys.readouterr().out.split("\n")
+    assert json.loads(line) == {"text": evil}
+    assert json.loads("\n".join(lines)) == [evil]
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", line)
 
 
 def test_text_that_the_stream_cannot_encode_is_escaped():

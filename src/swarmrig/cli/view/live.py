@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -250,13 +251,21 @@ class LiveView:
         self._show(last=True)
 
     def _show(self, *, last: bool = False) -> None:
-        if self._broken:
+        if self._broken or not (last or self._is_taking()):
             return
         width, height = self._live.console.size
         try:
             self._live.update(self._picture.draw(width, height, last=last), refresh=True)
         except OSError:  # the terminal is gone; the run is not
             self._broken = True
+
+
+    def _is_taking(self) -> bool:
+        """A terminal that was stopped (Ctrl-S) takes nothing; the run goes on, and with the next picture the view."""
+        try:
+            return bool(select.select([], [self._live.console.file], [], 0)[1])
+        except (OSError, ValueError):  # no file of the system
+            return True
 
 
 @contextmanager
