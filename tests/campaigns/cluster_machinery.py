@@ -62,9 +62,9 @@ def result_of(execution):
 
 
 def runs_below(*workers):
-    """Runs that they have started."""
+    """Runs that they have started, and which have started something themselves."""
     below = [pid for each in workers for pid in probe.descendants(each.process.pid)]
-    return [pid for pid in below if "-m swarmrig run" in probe.command(pid)]
+    return [pid for pid in below if "-m swarmrig run" in probe.command(pid) and probe.descendants(pid)]
 
 
 async def until(condition):

@@ -44,7 +44,7 @@ def journal(here):
     return [json.loads(line) for line in lines]
 
 
-async def test_a_worker_is_killed_in_the_middle_of_a_campaign(here):
+async def test_a_worker_is_killed_and_then_the_campaigner(here):
     with cluster(here / "cluster", workers=2) as ours:
         doomed, other = ours.workers
         running = campaign(here, "away.campaign.yml", "--on", ours.address)
@@ -52,42 +52,23 @@ async def test_a_worker_is_killed_in_the_middle_of_a_campaign(here):
             await until(lambda: (journal(here) and runs_below(doomed)) or running.poll() is not None)
             before = {each["task"] for each in journal(here)}
             doomed.kill()
+            await until(lambda: any(len(each["attempts"]) > 1 for each in journal(here)) or running.poll() is not None)
         finally:
+            running.send_signal(signal.SIGKILL)
             code, out, err = ended(running)
+        assert code == -signal.SIGKILL, out + err
+        assert before
+        await until(lambda: os.listdir(doomed.state) == os.listdir(other.state) == [])
+        finished = journal(here)
+        (directory,) = (here / "runs").glob("away-*")
+        code, out, err = ended(campaign(here, "--resume", str(directory), "--on", ours.address))
     assert code == 0, out + err
     ends = journal(here)
+    assert ends[: len(finished)] == finished
     assert sorted(each["task"] for each in ends) == [f"models.s{seed}" for seed in range(1, 6)]  # each once
-    assert before
     for each in ends:
         *lost, last = each["attempts"]
         assert last["ending"] == "judged" and each["verdict"] == "PASS"
         assert all(attempt["worker"] == doomed.address and "went away" in attempt["reason"] for attempt in lost)
         assert last["worker"] == other.address or each["task"] in before
-        assert next(here.glob(f"runs/*/{each['directory']}/results.json")).is_file()
-    assert any(len(each["attempts"]) == 2 for each in ends)  # the one that was killed
-    await until(lambda: os.listdir(doomed.state) == [])
-
-
-async def test_killed_and_interrupted_and_brought_to_its_end(here):
-    with cluster(here / "cluster", workers=1) as ours:
-        (worker,) = ours.workers
-        finished, words, directory = [], ["away.campaign.yml"], None
-        for number, expected in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
-            running, before = campaign(here, *words, "--on", ours.address), len(journal(here))
-            try:
-                await until(lambda: len(journal(here)) > before or running.poll() is not None)  # noqa: B023
-                await until(lambda: runs_below(worker) or running.poll() is not None)  # noqa: B023
-            finally:
-                running.send_signal(number)
-                code, out, err = ended(running)
-            assert code == expected, out + err
-            await until(lambda: os.listdir(worker.state) == [])  # the scheduler has noticed that the campaigner is gone
-            assert journal(here)[: len(finished)] == finished
-            finished = journal(here)
-            assert before < len(finished) < 5
-            (directory,) = (here / "runs").glob("away-*")
-            words = ["--resume", str(directory)]
-        code, out, err = ended(campaign(here, *words, "--on", ours.address))
-    assert code == 0, out + err
-    assert journal(here)[: len(finished)] == finished
-    assert sorted(each["task"] for each in journal(here)) == [f"models.s{seed}" for seed in range(1, 6)]
+        assert (directory / each["directory"] / "results.json").is_file()

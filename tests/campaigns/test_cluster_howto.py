@@ -1,18 +1,13 @@
-"""What docs/howto/run-on-a-cluster.md shows is done, on this machine, with ports of its own; and that TLS works."""
+"""What docs/howto/run-on-a-cluster.md shows is done, on this machine, with ports of its own."""
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
-import dask
 import pytest
-from tests.campaigns.cluster_machinery import DEADLINE_S, Cluster, Program, result_of, task, write_models
-
-from swarmrig.campaigns.cluster import open_cluster
+from tests.campaigns.cluster_machinery import DEADLINE_S, Program
 
 pytestmark = pytest.mark.timeout(240)
 PAGE = Path(__file__).parents[2] / "docs/howto/run-on-a-cluster.md"
@@ -40,34 +35,8 @@ def test_the_commands_of_the_howto_work(tmp_path):
             cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S * 2, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "rooms: PASS, 3 runs: 3 passed" in done.stdout
+        assert "rooms: PASS, 2 runs: 2 passed" in done.stdout
         assert not done.stderr
     finally:
         for program in reversed(programs):
             program.close()
-
-
-@pytest.mark.anyio
-async def test_tls(tmp_path):
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl")
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    make += ["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"]
-    subprocess.run(make, check=True, capture_output=True)
-    options = ["--protocol", "tls", "--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key]
-    write_models(tmp_path, duration="300ms")
-    one = task(1, "models.swarmrig.yml")
-    settings = {
-        "distributed.comm.tls.ca-file": str(cert),
-        "distributed.comm.tls.client.cert": str(cert),
-        "distributed.comm.tls.client.key": str(key),
-    }
-    with ExitStack() as stack:
-        ours = Cluster(tmp_path / "cluster", stack, options=[str(word) for word in options])
-        ours.start_worker()
-        with dask.config.set(settings):
-            async with open_cluster(ours.address, [one], here=tmp_path, tell=print) as executor:
-                (tmp_path / "out").mkdir()
-                execution = await executor.execute(one, tmp_path / "out")
-    assert result_of(execution)["results"]["verdict"] == "PASS"

@@ -1,15 +1,19 @@
 """Workers that are killed, a scheduler that is: nothing is lost that had been finished, nothing made twice, nothing
-left, and it is said what happened."""
+left, and it is said what happened. All of it through TLS."""
 
 import os
 import signal
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
+import dask
+import distributed  # noqa: F401 - has defaults of its own, which come first
 import pytest
 from tests.campaigns.cluster_machinery import (
-    cluster,
-    result_of,
+    DEADLINE_S,
+    Cluster,
     runs_below,
     task,
     until,
@@ -45,8 +49,17 @@ def here(tmp_path):
 
 @pytest.fixture
 def ours(tmp_path_factory):
-    with cluster(tmp_path_factory.mktemp("cluster")) as found:
-        yield found
+    """A cluster that speaks TLS, with the certificate of this campaigner."""
+    root = tmp_path_factory.mktemp("cluster")
+    key, certificate = str(root / "key.pem"), str(root / "certificate.pem")
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    make += ["-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run(make, check=True, capture_output=True)
+    options = ["--protocol", "tls", "--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key]
+    client = {"ca-file": certificate, "client.cert": certificate, "client.key": key}
+    settings = {f"distributed.comm.tls.{name}": value for name, value in client.items()}
+    with ExitStack() as stack, dask.config.set(settings):
+        yield Cluster(root, stack, options)
 
 
 class Campaign:
@@ -65,31 +78,35 @@ class Campaign:
             of_task.append(await self.executor.execute(task, place))
 
 
-async def test_a_killed_worker_loses_only_what_it_was_about(ours, here):
-    """An endless run is on the worker that is killed; it is lost, everything else is done."""
-    doomed, other = ours.start_worker("cores=1 memory=1000 kvm=1"), ours.start_worker()
-    endless = task(0, "endless.swarmrig.yml", resources=Resources(1, 64, kvm=True))
-    others = [task(seed, "models.swarmrig.yml") for seed in (1, 2, 3)]
-    async with open_cluster(ours.address, [endless, *others], here=here, tell=print, patience_s=5) as executor:
+async def test_a_worker_that_goes_away_loses_what_it_was_about_and_hands_on_what_waited(ours, here, monkeypatch):
+    """Two runs that only one worker can take, one at a time; then one that dies of whatever it gets."""
+    monkeypatch.setattr(cluster_executor, "AGAIN", 1)
+    (ours.root / "killer.py").write_text(KILLER)
+    needs = Resources(1, 64, kvm=True)
+    begun, waiting = (task(seed, "endless.swarmrig.yml", resources=needs) for seed in (1, 2))
+    doomed = ours.start_worker("cores=1 memory=1000 kvm=1")
+    async with open_cluster(ours.address, [begun, waiting], here=here, tell=print) as executor:
         campaign = Campaign(executor, here / "out")
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: campaign.run(endless, again=False))
-            await until(lambda: runs_below(doomed))  # which has no room for more now
-            for each in others:
-                group.start_soon(campaign.run, each)
-            await until(lambda: any(campaign.executions.get(name) for name in ("t1", "t2", "t3")))
+            group.start_soon(lambda: campaign.run(begun, again=False))
+            await until(lambda: runs_below(doomed))
+            group.start_soon(lambda: campaign.run(waiting, again=False))
+            with anyio.fail_after(DEADLINE_S):
+                while len((await executor._link._client.processing())[doomed.address]) < 2:
+                    await anyio.sleep(0.05)
             doomed.kill()
-        (lost,) = campaign.executions["t0"]
-        assert lost.exit_code is None
+            await until(lambda: campaign.executions["t1"])
+            assert not campaign.executions["t2"]
+            killing = ["--no-nanny", "--preload", str(ours.root / "killer.py")]
+            await anyio.to_thread.run_sync(lambda: ours.start_worker("cores=1 memory=1000 kvm=1", words=killing))
+        (lost,), (given_up,) = campaign.executions["t1"], campaign.executions["t2"]
+        assert (lost.exit_code, lost.worker) == (None, doomed.address)
         assert lost.lost == f"worker {doomed.address} went away in the middle of it"
-        for each in others:
-            (only,) = campaign.executions[each.id]
-            assert (only.exit_code, only.worker, only.lost) == (0, other.address, None)
-            assert Path(result_of(only)["directory"], "results.json").is_file()
+        assert given_up.lost == f"worker {ours.workers[1].address} went away before it had begun"
         await until(lambda: os.listdir(doomed.state) == [])  # its guardians have cleaned up
+        executor._link._patience_s = 1
         with pytest.raises(HostError, match=r"for 1 s no worker of \S+ has offered cores=1 memory=64 kvm=1"):
-            executor._link._patience_s = 1
-            await executor.execute(endless, here / "out")
+            await executor.execute(waiting, here / "out")
 
 
 async def test_a_scheduler_that_comes_back_is_found_again_and_one_that_does_not_ends_it(ours, here):
@@ -117,15 +134,3 @@ async def test_a_scheduler_that_comes_back_is_found_again_and_one_that_does_not_
                 campaign.executions.clear()
                 campaign.place /= "more"
         assert "--resume" in told.value.hint
-
-
-async def test_a_worker_that_dies_of_every_task_does_not_do_so_for_ever(ours, here, monkeypatch):
-    monkeypatch.setattr(cluster_executor, "AGAIN", 1)
-    (ours.root / "killer.py").write_text(KILLER)
-    ours.start_worker(words=["--nanny", "--preload", str(ours.root / "killer.py")])
-    one = task(1, "models.swarmrig.yml")
-    async with open_cluster(ours.address, [one], here=here, tell=print) as executor:
-        campaign = Campaign(executor, here / "out")
-        await campaign.run(one, again=False)  # asked of two workers in all, not of more
-        (execution,) = campaign.executions["t1"]
-        assert execution.lost.endswith("went away before it had begun")

@@ -49,7 +49,8 @@ class Acquaintance:
         try:
             return str(await self._link.on_worker(worker, version_here, deadline_s=WORKER_S))
         except LostError as error:
-            return f"none that answers ({error})"
+            why = str(error).removeprefix(f"worker {worker}: ")
+            return f"none that answers ({why})"
 
     async def _ask(self, worker: str) -> None:
         from swarmrig.campaigns.worker_survey import survey
