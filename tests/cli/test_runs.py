@@ -11,6 +11,7 @@ import pytest
 
 from swarmrig.errors import HostError, SwarmrigError
 from swarmrig.replay.shelf import SETTLED_S, Pruning, State, find_run, remove, shelf
+from swarmrig.runtime.directory import held
 from swarmrig.runtime.events import open_event_log
 
 RESULTS = {
@@ -140,6 +141,35 @@ def test_a_run_that_writes_its_log_is_live_wherever_its_state_is(output):
         assert find_run("last", output).state is State.LIVE
         assert "c" not in {run.name for run in Pruning().chosen(shelf(output), 2e9)}
     assert find_run("last", output).state is State.UNFINISHED
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "document"),
+    [
+        ("suite.json", "suite", {"summary.json": {"all_pass": True}}),
+        ("begun.json", "campaign", {"campaign.json": {"verdict": "PASS"}}),
+        ("explore.json", "search", {"findings.json": {"findings": []}}),
+    ],
+)
+def test_what_goes_on_again_is_live_though_it_has_results(output, state, kind, document):
+    directory = output / "z-20260105-000000-99999999"
+    directory.mkdir()
+    for name, content in {state: {}, **document}.items():
+        (directory / name).write_text(json.dumps(content))
+    with held(directory / state, "it"):
+        assert find_run("last", output).state is State.LIVE
+        assert "z" not in {run.name for run in Pruning().chosen(shelf(output), 2e9)}
+    ended = find_run("last", output)
+    assert (ended.state, ended.kind, ended.verdict) == (State.FINISHED, kind, "PASS")
+    (directory / next(iter(document))).unlink()
+    assert (find_run("last", output).state, find_run("last", output).kind) == (State.LIVE, kind)  # it is fresh
+
+
+def test_a_search_that_found_something_has_failed(output):
+    directory = output / "z-20260105-000000-99999999"
+    directory.mkdir()
+    (directory / "findings.json").write_text(json.dumps({"findings": [{}]}))
+    assert find_run("last", output).verdict == "FAIL"
 
 
 def test_what_has_just_ended_may_be_writing_its_verdict(output):

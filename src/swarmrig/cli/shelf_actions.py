@@ -25,7 +25,7 @@ def list_shelf(output: Path, *, as_json: bool) -> None:
     now_s = time.time()
     for run in runs:
         age, size = _age(now_s - run.began_s), f"{run.size / 2**20:.1f} MiB"
-        say(f"{run.verdict:<13} {run.kind:<6} {age:>8} ago {size:>11}  {harmless(run.path.name)}")
+        say(f"{run.verdict:<13} {run.kind:<8} {age:>8} ago {size:>11}  {harmless(run.path.name)}")
     total = sum(run.size for run in runs) / 2**20
     say(f"{counted(len(runs), 'run')} in {harmless(str(output))}, {total:.1f} MiB" if runs else f"no runs in {output}")
 
@@ -98,7 +98,7 @@ def _hints(run: ShelvedRun) -> Iterator[str]:
     """What to do next."""
     path = harmless(str(run.path))
     if run.state is State.LIVE:
-        yield f"  swarmrig watch {path}"
+        yield f"  swarmrig watch {path}" if run.kind == "run" else "it goes on"
     elif run.state is State.UNFINISHED:
         why = run.path / "aborted.json"
         yield f"it has no verdict{f'; see {why}' if why.exists() else ''}"

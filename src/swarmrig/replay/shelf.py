@@ -22,13 +22,20 @@ from swarmrig.runtime.events import FILE as EVENTS
 from swarmrig.scenario.problems import listing, suggest
 
 _NAME = re.compile(r"(?P<name>.+)-(?P<stamp>\d{8}-\d{6})-(?P<id>[0-9a-f]{8})")
-_DOCUMENTS = {"results.json": "run", "sweep.json": "sweep", "summary.json": "suite"}
+_DOCUMENTS = {
+    "results.json": "run",
+    "sweep.json": "sweep",
+    "campaign.json": "campaign",
+    "findings.json": "search",
+    "summary.json": "suite",
+}
 """What a finished directory holds, and what it is then. A run has a summary.json as well."""
 LATEST = "last"
 FRESH_S = 600.0
 SETTLED_S = 60.0
 """What has no verdict may be writing it; it has ended when nothing has changed for so long."""
-_SUITE = "suite.json"
+_HELD = {"suite.json": "suite", "begun.json": "campaign", "explore.json": "search"}
+"""What is locked while such a thing goes on, also when it went on before and has written results then."""
 
 
 class State(StrEnum):
@@ -41,7 +48,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class ShelvedRun:
-    """One directory that a run, a sweep or a suite has made."""
+    """One directory that a run, a sweep, a suite, a campaign or a search has made."""
 
     path: Path
     name: str
@@ -51,13 +58,15 @@ class ShelvedRun:
 
     @cached_property
     def state(self) -> State:
+        if any(is_locked(os.fspath(self.path / file)) for file in _HELD):
+            return State.LIVE
         if self._document is not None:
             return State.FINISHED
         return State.LIVE if self._in_use() else State.UNFINISHED
 
     def _in_use(self) -> bool:
-        """A run and a suite hold locks; a sweep is as alive as its latest run is young."""
-        if is_alive(self.id) or any(is_locked(os.fspath(self.path / file)) for file in (EVENTS, _SUITE)):
+        """A run holds a lock; a sweep is as alive as its latest run is young."""
+        if is_alive(self.id) or is_locked(os.fspath(self.path / EVENTS)):
             return True
         try:
             return self.kind != "run" and time.time() - self.path.stat().st_mtime < FRESH_S
@@ -66,12 +75,12 @@ class ShelvedRun:
 
     @property
     def kind(self) -> str:
-        """run, sweep or suite."""
+        """run, sweep, suite, campaign or search."""
         if self._document is not None:
             return self._document[0]
         if _is_there(self.path / "net") or _is_there(self.path / EVENTS):
             return "run"
-        return "suite" if _is_there(self.path / _SUITE) else "sweep"
+        return next((kind for file, kind in _HELD.items() if _is_there(self.path / file)), "sweep")
 
     @property
     def results(self) -> Mapping[str, Any]:
@@ -83,8 +92,8 @@ class ShelvedRun:
         """In a word, for people."""
         if self.state is not State.FINISHED:
             return self.state.value
-        passed = {True: "PASS", False: "FAIL"}.get(bool(self.results.get("all_pass")))  # as suites say it
-        return str(self.results.get("verdict", passed))
+        passed = self.results.get("all_pass") if self.kind == "suite" else not self.results.get("findings")
+        return str(self.results.get("verdict", "PASS" if passed else "FAIL"))
 
     @property
     def changed_s(self) -> float:

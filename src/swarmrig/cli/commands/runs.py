@@ -28,7 +28,7 @@ _where = option(
 @_where
 @json_option
 def list_runs(output_dir: Path, as_json: bool) -> None:
-    """List runs, sweeps and suites, the latest first.
+    """List runs, sweeps, suites, campaigns and searches, the latest first.
 
     A line each: verdict, kind, when, how large, directory.
     `live` goes on; `unfinished` has ended without a verdict: it was killed, or its disk was full.
