@@ -1,4 +1,4 @@
-"""A disk that is full before a run, or gets full meanwhile: told with place and remedy, and what is there can be seen."""
+"""A disk that is full before a run, or gets full meanwhile: told with place and remedy; what is there can be seen."""
 
 from __future__ import annotations
 
