@@ -259,7 +259,6 @@ class LiveView:
         except OSError:  # the terminal is gone; the run is not
             self._broken = True
 
-
     def _is_taking(self) -> bool:
         """A terminal that was stopped (Ctrl-S) takes nothing; the run goes on, and with the next picture the view."""
         try:
