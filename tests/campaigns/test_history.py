@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.campaigns.made_results import FAIL, PASS, WARN, entry, facts, results, written
 
@@ -107,7 +107,7 @@ campaigns = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(campaigns, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_twice_and_in_any_order_is_the_same(tmp_path_factory, found, random):
     place = tmp_path_factory.mktemp("order")
