@@ -92,13 +92,13 @@ class Space:
 
     def _of_kind(self, kind: Kind) -> SearchStrategy[Strike]:
         rungs = st.tuples(*(st.sampled_from(ladder) for ladder in kind.ladders))
-        times = st.sampled_from(self.grid.times_ns)
-        return times.flatmap(
-            lambda at_ns: st.builds(
-                lambda target, chosen, for_ns: Strike(kind.name, at_ns, for_ns, _merged(target, chosen)),
+        lasting = st.sampled_from(self.grid.lasts_ns) if kind.lasts else st.none()
+        return lasting.flatmap(
+            lambda for_ns: st.builds(
+                lambda target, chosen, at_ns: Strike(kind.name, at_ns, for_ns, _merged(target, chosen)),
                 st.sampled_from(kind.targets),
                 rungs,
-                st.sampled_from(self.grid.lasting(at_ns)) if kind.lasts else st.none(),
+                st.sampled_from(self.grid.fitting(for_ns)),
             )
         )
 

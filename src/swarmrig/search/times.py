@@ -30,6 +30,10 @@ class Grid:
         """How long what acts then may last."""
         return tuple(ns for ns in self.lasts_ns if at_ns + ns < self.end_ns)
 
+    def fitting(self, for_ns: int | None) -> tuple[int, ...]:
+        """When something that lasts so long may act."""
+        return tuple(at_ns for at_ns in self.times_ns if at_ns + (for_ns or 0) < self.end_ns)
+
     def simpler_times(self, at_ns: int) -> tuple[int, ...]:
         """Times that are easier to tell: rounder, or as round and earlier; the simplest first."""
 
@@ -53,7 +57,7 @@ def grid_of(duration_ns: int, from_ns: int | None = None, until_ns: int | None =
     last = (until - 2 * step) // step * step
     if first > last:
         raise ValueError("between the first time and the last there is no room for a fault")
-    lasts = tuple(ns for ns in _round_lengths(step) if ns <= max(step, (until - first) // 2))
+    lasts = tuple(ns for ns in _round_lengths(step) if ns <= max(step, (until - first) * 3 // 5))
     return Grid(step, first, last, until, lasts)
 
 

@@ -40,7 +40,7 @@ class Variation:
         strikes: Strikes = ()
         for _ in range(self._many()):
             strike = self._any(self.pool)
-            at_ns = self.chance.choice(self.space.grid.times_ns)
+            at_ns = self.chance.choice(self.space.grid.fitting(strike.for_ns))
             strikes = self._with((*strikes, strike), len(strikes), replace(strike, at_ns=at_ns))
         return strikes
 
@@ -51,7 +51,7 @@ class Variation:
         touched = {place for strike in kept for place in strike.places}
         near = [strike for strike in self.pool if touched & set(strike.places)]
         strike = self._any(near if near and self.chance.random() < NEAR else self.pool)
-        later = [ns for ns in self.space.grid.times_ns if ns > max(each.at_ns for each in kept)]
+        later = [ns for ns in self.space.grid.fitting(strike.for_ns) if ns > max(each.at_ns for each in kept)]
         if later and self.chance.random() < LATER:
             strike = replace(strike, at_ns=self.chance.choice(later))
         return self._with((*kept, strike), len(kept), strike)
