@@ -89,8 +89,8 @@ def test_what_never_fits_is_refused_with_what_lacks_and_who_needs_it():
             capacity,
         )
     message = str(caught.value)
-    assert "3 cores (there are 2): 2 runs need it, the first is a" in message
-    assert "600 MiB of memory (there are 512): 1 runs need it, the first is b" in message
+    assert "3 cores (there are 2): needed by 2 runs, a the first" in message
+    assert "600 MiB of memory (there are 512): needed by 1 run, b the first" in message
     assert "kvm (/dev/kvm does not exist)" in message
     assert "docker (none)" in message
     assert "--only" in message

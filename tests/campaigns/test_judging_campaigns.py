@@ -149,7 +149,7 @@ def test_retries_are_told_everywhere():
     assert found.counts["retried"] == 1
     assert "a: 2 attempts: worker lost" in summary_text(found)
     assert "attempt 1 on w1: infrastructure worker lost" in junit(found)
-    assert headline(found) == "1 runs: 1 passed, 1 tried again"
+    assert headline(found) == "1 run: 1 passed, 1 tried again"
 
 
 def test_what_a_guest_says_becomes_neither_markup_nor_a_command(tmp_path):

@@ -15,6 +15,7 @@ import anyio
 from swarmrig.campaigns.task import Resources, Task
 from swarmrig.errors import HostError
 from swarmrig.nodes.emulator.kvm import proved
+from swarmrig.reports.page.words import counted
 from swarmrig.runtime.doctor import docker_answers
 
 MIB = 1 << 20
@@ -56,7 +57,7 @@ def refuse_what_cannot_run(tasks: tuple[Task, ...], capacity: Capacity) -> None:
         for what in capacity.lacks(task.resources):
             lacking.setdefault(what, []).append(task.id)
     if lacking:
-        told = [f"{what}: {len(ids)} runs need it, the first is {ids[0]}" for what, ids in lacking.items()]
+        told = [f"{what}: needed by {counted(len(ids), 'run')}, {ids[0]} the first" for what, ids in lacking.items()]
         raise HostError(
             "this machine does not have " + "; ".join(told),
             hint="say less under `resources:`, leave them out with --only, or use a machine that has it",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from swarmrig.campaigns.native import INCLUDED, SCENARIO, SEED, CampaignFile, ScenarioEntry
 from swarmrig.campaigns.seeds import Seeds, parse_seeds
+from swarmrig.reports.page.words import counted
 
 FIRMWARE = "firmware"
 _PLAIN = re.compile(r"[\w./-]+")
@@ -63,10 +64,10 @@ def size_of(values: CampaignFile) -> Size:
     seeds = {entry.run: _seed_count(entry.seeds or values.seeds) for entry in values.scenarios}
     runs = sum(seeds.values()) * prod(axes.values())
     distinct = set(seeds.values())
-    factors = [_counted(len(seeds), "scenario")]
+    factors = [counted(len(seeds), "scenario")]
     factors += [f"{count} of {axis}" for axis, count in axes.items()]
     if len(distinct) == 1:
-        factors.append(_counted(distinct.pop(), "seed"))
+        factors.append(counted(distinct.pop(), "seed"))
     else:
         factors[0] = f"{sum(seeds.values())} seeds of {factors[0]}"
     included = sum(
@@ -79,10 +80,6 @@ def size_of(values: CampaignFile) -> Size:
     if values.repetitions > 1:
         text = f"({text}) × {values.repetitions} repetitions"
     return Size((runs + included) * values.repetitions, text)
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _seed_count(seeds: Seeds | None) -> int:

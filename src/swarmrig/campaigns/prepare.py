@@ -28,6 +28,7 @@ from swarmrig.errors import HostError, Problem, ScenarioError, SwarmrigError, le
 from swarmrig.model.scenario import Scenario
 from swarmrig.plugins import Registry
 from swarmrig.proc import Spawner
+from swarmrig.reports.page.words import counted
 from swarmrig.runtime.firmware import build_firmware
 from swarmrig.runtime.plan import RunPlan, plan_loaded
 from swarmrig.scenario.load import load_scenario
@@ -239,7 +240,8 @@ def _warnings(planned: Iterable[Planned], uses: Iterable[QuarantineUse]) -> Iter
         yield f"{warning} [{listing(titles, 3)}]"
     for use in uses:
         if use.expired:
-            yield f"the quarantine of {len(use.tasks)} runs has ended ({use.until}), they count again: {use.reason}"
+            runs = counted(len(use.tasks), "run")
+            yield f"a quarantine has ended ({use.until}), counting again: {runs}: {use.reason}"
         elif not use.tasks:
             yield f"a quarantine matches no run: {use.reason}"
 

@@ -8,6 +8,7 @@ from swarmrig.campaigns.junit import failure_of
 from swarmrig.campaigns.results import CampaignResults, Entry
 from swarmrig.campaigns.task import Ending
 from swarmrig.model.verdict import Outcome
+from swarmrig.reports.page.words import counted
 from swarmrig.reports.text import one_line, section
 
 MOST = 50
@@ -47,7 +48,7 @@ def headline(results: CampaignResults) -> str:
         "quarantined": "quarantined",
     }
     told = [f"{counts[name]} {word}" for name, word in words.items() if counts[name]]
-    return f"{counts['planned']} runs: {', '.join(told) or 'none'}"
+    return f"{counted(counts['planned'], 'run')}: {', '.join(told) or 'none'}"
 
 
 def _bounded(lines: Iterator[str]) -> list[str]:
