@@ -15,7 +15,7 @@ from swarmrig.campaigns.directory import read_journal
 from swarmrig.campaigns.results import read_results
 from swarmrig.proc import probe
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 LONG = "matrix: {size: {short: duration=200ms, long: [duration=600s, time=real]}}\nretries: 0\n"
 """Real time, ten minutes: it is running when somebody interrupts, however busy the machine is."""
 

@@ -23,7 +23,7 @@ from swarmrig.proc import Process, Spawner, StopLadder
 STDOUT, STDERR = "stdout.jsonl", "stderr.log"
 TAIL_BYTES = 32 << 20
 """Where a result is looked for, from the end."""
-STOP = StopLadder(polite_s=20.0, term_s=10.0, kill_s=5.0)
+STOP = StopLadder(polite_s=60.0, term_s=10.0, kill_s=5.0)
 """A run that is asked to end judges and reports what there is, then a second time it only tidies up."""
 _KEPT = ("SWARMRIG_STATE_DIR", "SWARMRIG_CACHE_DIR")
 _CI = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
