@@ -8,13 +8,14 @@ from pathlib import Path
 from swarmrig.campaigns.junit import failure_of
 from swarmrig.campaigns.results import CampaignResults
 from swarmrig.campaigns.text import summary_text
-from swarmrig.cli.ci import LEVELS, Annotation, commands, markdown, tell, workspace
+from swarmrig.cli.ci import LEVELS, Annotation, commands, markdown, outputs, tell, workspace
 from swarmrig.model.scenario import SourceRef
 
 
-def tell_ci(results: CampaignResults) -> None:
-    """Annotate the campaign file with what failed, and append the job summary, where somebody reads them."""
-    tell(annotate(results, workspace()), markdown(summary_text(results)))
+def tell_ci(results: CampaignResults, directory: Path) -> None:
+    """Annotate the campaign file with what failed, append the job summary, and set the outputs of the step, where
+    somebody reads them."""
+    tell(annotate(results, workspace()), markdown(summary_text(results)), outputs(directory, results.verdict))
 
 
 def annotate(results: CampaignResults, root: Path) -> Iterator[str]:

@@ -31,7 +31,7 @@ def tell_end(results: CampaignResults, directory: Path, aftermath: Aftermath, hi
             say(line)
     for hint in dict.fromkeys(hints):
         say(f"hint: {harmless(hint)}", stream=sys.stderr)
-    tell_ci(results)
+    tell_ci(results, directory)
     return results.exit_code
 
 
