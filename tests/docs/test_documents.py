@@ -58,8 +58,12 @@ def test_commands_can_be_parsed(words):
     assert command is not None
     if words[0] == "completion":
         words = words[:2]
-    context = command.make_context(words[0], list(words[1:]))
-    assert context.command is command
+    try:
+        context = command.make_context(words[0], list(words[1:]))
+    except click.BadParameter as error:  # runs and files that a document only names are not here
+        assert "does not exist" in error.message
+    else:
+        assert context.command is command
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

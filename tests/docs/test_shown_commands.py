@@ -42,6 +42,7 @@ ELSEWHERE = {
     r"swarmrig (image|fixtures) ": ("tests/fixtures", "generate"),
     r"swarmrig suite ": ("tests/suites", "media-faults"),
     r"swarmrig campaign ": ("tests/campaigns", "examples/campaign"),
+    r"swarmrig explore ": ("tests/search", "explore"),
     r"swarmrig nvs run": ("tests/cli/test_nvs_run.py", "corrupt-nvs"),
     r"swarmrig run .*--pause-on-failure": ("tests/cli/test_attaching.py", "--pause-on-failure"),
     r"swarmrig (watch|console .*--type)": ("tests/cli/test_attaching.py", "watch"),
