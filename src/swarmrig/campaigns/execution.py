@@ -26,7 +26,7 @@ TAIL_BYTES = 32 << 20
 STOP = StopLadder(polite_s=60.0, term_s=10.0, kill_s=5.0)
 """A run that is asked to end judges and reports what there is, then a second time it only tidies up."""
 _KEPT = ("SWARMRIG_STATE_DIR", "SWARMRIG_CACHE_DIR")
-_CI = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+_CI = ("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
 _NS = 1_000_000_000
 _OUTCOMES = ("result", "error")
 
