@@ -1,7 +1,12 @@
 """What tests of searches share."""
 
+import sys
+from pathlib import Path
+
 import anyio
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 from search_cases import GOOD
 
 from swarmrig.plugins import Registry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -65,12 +66,10 @@ def sureness(finding: Finding) -> str:
 def _wrapped(text: str) -> Iterator[str]:
     """Lines that fit; a guest may have said anything, so nothing that steers a terminal or ends a comment."""
     clean = "".join(character if character.isprintable() else " " for character in text)
-    while len(clean) > WIDTH:
-        cut = clean.rfind(" ", 1, WIDTH)
-        cut = cut if cut > 0 else WIDTH
-        yield clean[:cut]
-        clean = "  " + clean[cut:].strip()
-    yield clean
+    indent = clean[: len(clean) - len(clean.lstrip())]
+    yield from textwrap.wrap(
+        clean, WIDTH, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 TEST = '''"""Found by `swarmrig explore`: {words}.
