@@ -34,7 +34,7 @@ exec {real} "$@"
 def copied_package(directory: Path):
     """PYTHONPATH with another state of the rig: the slow firmware instead of the right one."""
     package = directory / "swarmrig"
-    shutil.copytree(Path(swarmrig.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(swarmrig.__file__).parent, package, ignore=shutil.ignore_patterns("*.pyc.*"))
     slow, right = (package / f"nodes/qemu/firmware/refnode-rv32{name}.elf" for name in ("-slow-boot", ""))
     shutil.copyfile(slow, right)
     return {"PYTHONPATH": str(directory)}

@@ -231,7 +231,7 @@ class Link:
 
     async def _watch(self, client: Client) -> None:
         """Returns when the scheduler is gone, or another one."""
-        with suppress(OSError, TimeoutError):
+        with suppress(Exception):  # whatever it is, a client that cannot ask is of no use any more
             known = await _identity(client)
             while True:
                 with anyio.move_on_after(REFRESH_S):
@@ -246,7 +246,7 @@ class Link:
 
     async def _connect_again(self) -> Client:
         while True:
-            with suppress(HostError, OSError, TimeoutError):
+            with suppress(Exception):
                 return await self.connected()
             await anyio.sleep(RETRY_S)
 
