@@ -11,7 +11,7 @@ from swarmrig.scenario.load import load_scenario
 from swarmrig.search.findings import Finding
 from swarmrig.search.observation import Break, Observation
 from swarmrig.search.schedule import Strike, scheduled
-from swarmrig.search.written import scenario_text, test_text, write_finding
+from swarmrig.search.written import module_text, scenario_text, write_finding
 
 S = 1_000_000_000
 SCHEDULE = scheduled([Strike("cut", S, 2 * S, {"between": ["c", "s"]}), Strike("reset", 4 * S, None, {"node": "s"})], 3)
@@ -48,7 +48,7 @@ def test_whatever_was_said_stays_in_comments(pair_space, message, place):
 def test_the_test_is_a_module_whatever_the_check_is_called(pair_space, name):
     one = finding()
     one.broken = Break(name, "FAIL", "", "")
-    module = ast.parse(test_text(one, pair_space().scenario))
+    module = ast.parse(module_text(one, pair_space().scenario))
     (function,) = [node for node in module.body if isinstance(node, ast.FunctionDef)]
     assert function.name.startswith("test_")
     assert "holds_after_cut_then_reset" in function.name

@@ -80,7 +80,7 @@ class Teller:
 
 
 def _lines(done: Explored) -> Iterator[str]:
-    from swarmrig.search.written import scenario_path, sureness, test_path
+    from swarmrig.search.written import module_path, scenario_path, sureness
 
     for finding in done.progress.findings:
         shown = finding.shown
@@ -90,7 +90,7 @@ def _lines(done: Explored) -> Iterator[str]:
             yield f"    {strike}{'  (its effect was not seen)' if unseen else ''}"
         yield f"    {sureness(finding)}"
         yield f"    repeat: swarmrig run {scenario_path(finding, done.directory)}"
-        yield f"    test:   {test_path(finding, done.directory)}"
+        yield f"    test:   {module_path(finding, done.directory)}"
         yield ""
     yield from _extent(done)
     yield from (f"warning: {warning}" for warning in done.warnings)

@@ -36,7 +36,7 @@ from swarmrig.search.orders import Order
 from swarmrig.search.schedule import Schedule
 from swarmrig.search.space import Space, space_of
 from swarmrig.search.times import grid_of
-from swarmrig.search.written import scenario_path, test_path, write_finding
+from swarmrig.search.written import module_path, scenario_path, write_finding
 from swarmrig.suites.forks import estimated_fork_s
 from swarmrig.timebase.stepping import Stepping
 
@@ -120,7 +120,7 @@ class Explored:
     def _finding(self, finding: Finding) -> Mapping[str, Any]:
         files = {
             "scenario": scenario_path(finding, Path()).name,
-            "test": test_path(finding, Path()).name,
+            "test": module_path(finding, Path()).name,
         }
         return finding.as_json() | files
 

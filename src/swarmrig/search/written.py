@@ -21,14 +21,14 @@ WIDTH = 110
 def write_finding(finding: Finding, scenario: Scenario, registry: Registry, directory: Path) -> None:
     """Write both files, in place of those that told of the finding before. HostError when there is no room."""
     write_document(scenario_path(finding, directory), scenario_text(finding, scenario, registry))
-    write_document(test_path(finding, directory), test_text(finding, scenario))
+    write_document(module_path(finding, directory), module_text(finding, scenario))
 
 
 def scenario_path(finding: Finding, directory: Path) -> Path:
     return directory / f"finding-{finding.number}.swarmrig.yml"
 
 
-def test_path(finding: Finding, directory: Path) -> Path:
+def module_path(finding: Finding, directory: Path) -> Path:
     return directory / f"test_finding_{finding.number}.py"
 
 
@@ -95,7 +95,7 @@ def test_{name}(tmp_path):
 '''
 
 
-def test_text(finding: Finding, scenario: Scenario) -> str:
+def module_text(finding: Finding, scenario: Scenario) -> str:
     """A module for pytest; it needs the scenario beside it."""
     name = "_".join(
         ["".join(c if c.isalnum() else "_" for c in finding.broken.check), "holds", *_names(finding.schedule)]
