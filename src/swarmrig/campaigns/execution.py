@@ -31,9 +31,9 @@ _NS = 1_000_000_000
 _OUTCOMES = ("result", "error")
 
 
-def command_of(task: Task, place: Path, *, scenario: str | None = None) -> list[str]:
-    """The words of the run; `scenario` names it otherwise than the task does. Its directory appears below `place`."""
-    words = [sys.executable, "-P", "-m", "swarmrig", "run", scenario or task.scenario]
+def command_of(task: Task, place: Path) -> list[str]:
+    """The words of the run, whose directory appears below `place`."""
+    words = [sys.executable, "-P", "-m", "swarmrig", "run", task.scenario]
     for setting in task.settings:
         words += ["--set", setting]
     return [*words, "--seed", str(task.seed), "--skip-build", "--json", "--output-dir", str(place)]
@@ -56,7 +56,6 @@ async def run_process(
     place: Path,
     *,
     here: Path,
-    scenario: str | None = None,
     worker: str = "local",
     hurry: anyio.Event | None = None,
 ) -> Execution:
@@ -65,49 +64,61 @@ async def run_process(
     A cancelled call asks the run to end, so that it judges what there is; `hurry` cuts that short. HostError when the
     process cannot be started.
     """
-    running: list[Process] = []
-    lost: str | None = None
     began = time.monotonic_ns()
-
-    async def ask_to_end() -> None:
-        running[0].send_signal(signal.SIGINT)
-        if hurry is None:
-            await running[0].wait()
-        else:
-            await hurry.wait()  # then SIGTERM follows at once: the second request
-            raise InterruptedError
-
-    stdout, stderr = place / STDOUT, place / STDERR
+    asking = _Asking(hurry)
     async with spawner.process(
-        command_of(task, place, scenario=scenario),
+        command_of(task, place),
         name=task.id,
-        stdout=stdout,
-        stderr=stderr,
+        stdout=place / STDOUT,
+        stderr=place / STDERR,
         env=environment_for_runs(),
         cwd=here,
-        polite=ask_to_end,
+        polite=asking.to_end,
         stop=STOP,
         file_size_limit=None,
     ) as process:
-        running.append(process)
+        asking.process = process
         with anyio.move_on_after(task.timeout_s):
             await process.wait()
-        if process.exit_status is None:
-            lost = f"it did not end within {format_seconds(int(task.timeout_s * _NS))}"
-    status = process.exit_status
+        in_time = process.exit_status is not None
+    lost = None if in_time else f"it did not end within {format_seconds(int(task.timeout_s * _NS))}"
+    return _seen(process, place, lost, (time.monotonic_ns() - began) / _NS, worker)
+
+
+class _Asking:
+    """Asks a run to end: politely, and when it is to hurry, by the next signal at once."""
+
+    def __init__(self, hurry: anyio.Event | None) -> None:
+        self.process: Process | None = None
+        self._hurry = hurry
+
+    async def to_end(self) -> None:
+        """Return when it has ended; InterruptedError when nobody wants to wait for that."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        if self._hurry is None:
+            await self.process.wait()
+        else:
+            await self._hurry.wait()
+            raise InterruptedError  # SIGTERM follows, the second request
+
+
+def _seen(process: Process, place: Path, lost: str | None, wall_s: float, worker: str) -> Execution:
+    """What is to be said of a process that has ended. What it printed goes: all of it is in the run's directory."""
     words = process.last_words()
-    documents, full = outcome_of(stdout)
-    for file in (stdout, stderr):
-        with suppress(OSError):
-            if file is stdout or not file.stat().st_size:
-                file.unlink(missing_ok=True)  # all of it is in the run's directory
+    documents, full = outcome_of(place / STDOUT)
+    with suppress(OSError):
+        (place / STDOUT).unlink()
+        if not (place / STDERR).stat().st_size:
+            (place / STDERR).unlink()
+    status = process.exit_status
     return Execution(
         exit_code=None if status is None or lost else _number(status.code, status.signal),
         documents=documents,
         last_words=words,
         lost=lost,
         no_space=full or names_full_disk(words),
-        wall_s=(time.monotonic_ns() - began) / _NS,
+        wall_s=wall_s,
         worker=worker,
     )
 
