@@ -107,7 +107,7 @@ async def test_files_are_sent_once_and_come_back_once(two, here):
             if name == "second":
                 assert 0 < transfer.fetched_bytes - fetched - came < came
                 assert transfer.sent_bytes == sent
-        assert transfer.sent_bytes == sent * 3 / 2  # to one of them
+        assert sent < transfer.sent_bytes <= sent * 2  # to one of them, as long as that has room
     directories = [Path(run["directory"]) for run in runs]
     assert {run_digest(directory) for directory in directories} == {run["results"]["run"]["digest"] for run in runs}
     assert len({run_digest(directory) for directory in directories}) == 1

@@ -85,11 +85,12 @@ class ClusterExecutor:
         except SwarmrigError as error:
             return _refused(error)
         failures: Counter[str] = Counter()
+        supplied: str | None = None
         while True:
             try:
-                return await self._attempt(task, bundle, place, worker, only)
+                return await self._attempt(task, bundle, place, worker, supplied, only)
             except _LackingError as error:
-                cause = lost_at = error.worker
+                cause = lost_at = supplied = error.worker
                 lost = f"worker {error.worker} drops files as soon as it has got them"
             except NotBegunError as error:
                 cause, lost, lost_at = "gone", str(error), error.worker
@@ -99,14 +100,17 @@ class ClusterExecutor:
             if failures[cause] > AGAIN or (cause == "gone" and worker is not None):
                 return Execution(None, lost=lost, worker=lost_at)
 
-    async def _attempt(self, task: Task, bundle: Bundle, place: Path, worker: str | None,
+    async def _attempt(self, task: Task, bundle: Bundle, place: Path, worker: str | None, supplied: str | None,
                        only: frozenset[str] | None) -> Execution:  # fmt: skip
+        """`worker` must execute it, if there is one; the one that has been supplied with its files should."""
         from swarmrig.campaigns.worker import run_shipped
 
         order = Order(
             self._link.new_key(), __version__, bundle.name, bundle.scenario, bundle.files, task.seed, task.timeout_s
         )
-        async with self._link.submitted(run_shipped, order, dask_resources(task.resources), worker) as answer:
+        need = dask_resources(task.resources)
+        chosen, elsewhere = worker or supplied, worker is None
+        async with self._link.submitted(run_shipped, order, need, chosen, elsewhere=elsewhere) as answer:
             try:
                 return await self._answered(answer, order, bundle, place, only)
             except HostError as error:

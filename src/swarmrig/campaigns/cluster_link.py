@@ -110,9 +110,16 @@ class Link:
 
     @asynccontextmanager
     async def submitted(
-        self, function: Callable[[Order], Any], order: Order, need: Mapping[str, float], worker: str | None = None
+        self,
+        function: Callable[[Order], Any],
+        order: Order,
+        need: Mapping[str, float],
+        worker: str | None = None,
+        *,
+        elsewhere: bool = False,
     ) -> AsyncIterator[Answer]:
-        """Have an order executed; the answer's run stays on its worker until the context ends.
+        """Have an order executed; the answer's run stays on its worker until the context ends. On a certain worker,
+        if one is named; `elsewhere`: or on another one, when that is gone or has too much to do.
 
         Raises LostError when the worker or the scheduler goes away before, HostError when no worker can execute it
         any more. A cancelled call ends the run.
@@ -121,7 +128,7 @@ class Link:
         loss = self._losses[order.key] = asyncio.get_running_loop().create_future()
         future = client.submit(
             function, order, key=order.key, pure=False, resources=dict(need), retries=0,
-            workers=None if worker is None else [worker],
+            workers=None if worker is None else [worker], allow_other_workers=elsewhere and worker is not None,
         )  # fmt: skip
         try:
             yield await self._first(future.result(), loss, self._absence(need))
