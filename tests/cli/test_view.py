@@ -202,6 +202,12 @@ def test_small_terminals_get_a_picture_too(width, height):
     assert "rooms"[:width] in drawn(plan(19), snapshot(nodes, checks=checks), events, width, height)
 
 
+def test_a_narrow_terminal_has_the_speed_and_whole_words():
+    picture = drawn(plan(), snapshot(), width=50)
+    assert re.search(r"^real 12\.0 / 60 s  [━─]+  wall 0 s  speed \S+$", picture, re.MULTILINE)
+    assert "cut the link coord--s1  waiting" in picture
+
+
 def test_the_last_console_lines_have_a_block_of_their_own():
     lines = [Event(n * S, "s1", "console", {"line": n, "text": f"line {n}"}) for n in range(1, 60)]
     picture = drawn(plan(), snapshot(), lines, height=14)

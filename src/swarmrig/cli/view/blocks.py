@@ -107,10 +107,10 @@ def _cell(cell: Cell, width: int) -> tuple[str, str]:
 
 def _widths(rows: Sequence[Sequence[tuple[str, str]]], width: int) -> list[int]:
     """The first column gives way when the last one would have next to nothing."""
-    widths = [max(cell_len(text) for text, _ in column) for column in zip(*rows, strict=True)][:-1]
-    rest = width - sum(widths) - len(_GAP) * len(widths)
-    if rest < _LEAST_TEXT and widths:
-        widths[0] = max(4, widths[0] - (_LEAST_TEXT - rest))
+    *widths, last = [max(cell_len(text) for text, _ in column) for column in zip(*rows, strict=True)]
+    least, rest = min(last, _LEAST_TEXT), width - sum(widths) - len(_GAP) * len(widths)
+    if rest < least and widths:
+        widths[0] = max(4, widths[0] - (least - rest))
         rest = width - sum(widths) - len(_GAP) * len(widths)
     return [*widths, max(0, rest)]
 

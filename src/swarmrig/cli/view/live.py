@@ -118,12 +118,13 @@ class LivePicture:
         shot = self.snapshot
         wall_s = time.monotonic() - self._programme.began_s
         now = f"{self._programme.time} {shot.now_ns / NS_PER_S:.1f}"
-        status: Line = [(f"{now} s", "")]
+        before, after = f"{now} s", f"  wall {wall_s:.0f} s  speed {self._speed()}"
+        status: Line = [(before + after, "")]
         if shot.duration_ns:
-            done = min(_BAR, _BAR * shot.now_ns // shot.duration_ns)
-            status = [(f"{now} / {shot.duration_ns / NS_PER_S:g} s  ", ""), ("━" * done, "green"),
-                      ("─" * (_BAR - done), "dim")]  # fmt: skip
-        status.append((f"  wall {wall_s:.0f} s  speed {self._speed()}", ""))
+            before = f"{now} / {shot.duration_ns / NS_PER_S:g} s"
+            bar = max(0, min(_BAR, width - len(before) - len(after) - 2))
+            done = min(bar, bar * shot.now_ns // shot.duration_ns)
+            status = [(f"{before}  ", ""), ("━" * done, "green"), ("─" * (bar - done), "dim"), (after, "")]
         lines: list[Line] = [[(one_line(self._title, width), "bold")], status]
         if self._notice:
             style = "bold yellow" if self._notice.startswith("FROZEN") else "dim"
