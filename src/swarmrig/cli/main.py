@@ -19,7 +19,7 @@ COMMANDS = {
     "init": "Write a first scenario, with comments, and the schema that completes it in editors.",
     "run": "Run a preset or a scenario file and judge it.",
     "sweep": "Run a scenario once per fault, forked from one warm swarm.",
-    "explore": "Look for faults, in any order, that break a check; shrink what is found.",
+    "explore": "Look for faults, times, orders and seeds that break a check of a scenario.",
     "up": "Run until Ctrl-C, then judge.",
     "replay": "Repeat a finished run, or one node of it, and compare.",
     "diff": "Compare two finished runs; show where they first differ.",
