@@ -108,7 +108,16 @@ def test_the_written_test_fails_until_the_firmware_is_repaired(place, begun, fou
     (home / "test_finding_1.py").write_text((begun[0] / "test_finding_1.py").read_text())
     for scenario, code in ((text, 1), (repaired(text), 0)):
         (home / "finding-1.swarmrig.yml").write_text(scenario)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(home), str(home)]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--basetemp={place}/tests",
+            str(home),
+        ]
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment(place), cwd=home, timeout=220, check=False
         )

@@ -18,6 +18,7 @@ from swarmrig.search.observation import Observation, broken_run
 from swarmrig.search.orders import Line, Order
 from swarmrig.search.schedule import Schedule
 
+PROGRAM = "swarmrig.search.worker"
 DESCRIPTOR = 3
 TRIES = 2
 """How often a run is tried whose worker dies."""
@@ -78,7 +79,7 @@ class Crew:
         with theirs:
             process = await self._stack.enter_async_context(
                 self._spawner.process(
-                    [sys.executable, "-m", "swarmrig.search.worker", str(DESCRIPTOR)],
+                    [sys.executable, "-m", PROGRAM, str(DESCRIPTOR)],
                     name=f"worker-{self._hired}",
                     fds={DESCRIPTOR: theirs},
                     env=_environment(),
