@@ -31,8 +31,9 @@ def test_a_run_that_passed(opened, a_run):
         page.page.evaluate(f"location.hash = ''; document.querySelector('#moment').value = {seconds}e9 / RUN.step")
         page.page.dispatch_event("#moment", "input")
         assert link.get_attribute("class").split()[1] in {state, "lossy" if state == "up" else state}
+    # waited for by functions: the page lets nothing evaluate a text, which is done again at each look
     cursor = "document.querySelector('#timeline-plot').layout.shapes.at(-1).x0"
-    page.page.wait_for_function(f"{cursor} === Number(document.querySelector('#moment').value) * RUN.step / 1e9")
+    page.page.wait_for_function(f"() => {cursor} === Number(document.querySelector('#moment').value) * RUN.step / 1e9")
     assert page.page.evaluate("[...document.querySelectorAll('#network svg > g')].at(-1).classList[0]") == "place"
     page.page.focus("#moment")
     before = page.text("#moment-text")
@@ -42,17 +43,19 @@ def test_a_run_that_passed(opened, a_run):
     # All plots show the same time, also by keyboard.
     assert page.ranges() == [[0, 12]] * 4
     page.page.click("[data-zoom=in]")
-    page.page.wait_for_function("document.querySelector('#latency-plot').layout.xaxis.range[0] == 3")
+    page.page.wait_for_function("() => document.querySelector('#latency-plot').layout.xaxis.range[0] == 3")
     assert page.ranges() == [[3, 9]] * 4
     page.page.focus("#timeline-plot")
     page.page.keyboard.press("ArrowLeft")
     page.page.keyboard.press("ArrowLeft")
-    page.page.wait_for_function("document.querySelector('#latency-plot').layout.xaxis.range[0] == 0")
+    page.page.wait_for_function("() => document.querySelector('#latency-plot').layout.xaxis.range[0] == 0")
     assert page.ranges() == [[0, 6]] * 4
     page.page.keyboard.press("0")
-    page.page.wait_for_function("document.querySelector('#latency-plot').layout.xaxis.range[1] == 12")
+    page.page.wait_for_function("() => document.querySelector('#latency-plot').layout.xaxis.range[1] == 12")
     page.page.check("input[name=per][value=nodes]")
-    page.page.wait_for_function("document.querySelector('#rate-plot').data.map(t => t.name).join() == 'coord,s1,s2'")
+    page.page.wait_for_function(
+        "() => document.querySelector('#rate-plot').data.map(t => t.name).join() == 'coord,s1,s2'"
+    )
 
 
 def test_a_run_that_failed_leads_to_its_evidence(opened, a_run):
