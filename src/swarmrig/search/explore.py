@@ -26,7 +26,7 @@ from swarmrig.runtime.tempo import EXACT
 from swarmrig.runtime.warm import NotForkableError, refuse_unforkable
 from swarmrig.search.coverage import Coverage
 from swarmrig.search.crew import open_crew
-from swarmrig.search.directory import FINDINGS, SearchDirectory
+from swarmrig.search.directory import FINDINGS, SearchDirectory, Settings
 from swarmrig.search.findings import Finding
 from swarmrig.search.guide import Guide
 from swarmrig.search.hunt import Extent, Hunt, Listener, Progress
@@ -35,7 +35,7 @@ from swarmrig.search.observation import Observation, observed
 from swarmrig.search.orders import Order
 from swarmrig.search.schedule import Schedule
 from swarmrig.search.space import Space, space_of
-from swarmrig.search.times import grid_of
+from swarmrig.search.times import Grid, grid_of
 from swarmrig.search.written import module_path, scenario_path, write_finding
 from swarmrig.suites.forks import estimated_fork_s
 from swarmrig.timebase.stepping import Stepping
@@ -137,24 +137,14 @@ async def explore(
     BrokenAlreadyError for one that fails by itself, HostError when there is nothing to try or no room for it."""
     settings = directory.settings
     plan = await make_plan(scenario, registry)
-    try:
-        grid = grid_of(plan.scenario.duration_ns, settings.from_ns, settings.until_ns)
-    except ValueError as error:
-        raise HostError(str(error), hint="a longer --duration, or other times with --from and --until") from error
+    grid = _grid(plan, settings)
     space = space_of(plan, registry, grid, kinds=settings.kinds, seeds=settings.seeds, most=settings.most)
     _see_to_checks(plan, frozenset(settings.checks))
     with directory.locked(), open_log(directory.path) as log, _workplace(directory):
         baseline = await _as_it_is(plan, directory, log, manner)
         if manner.interrupt.is_set():
             return Explored(directory.path, space, baseline, Progress(interrupted=True))
-        order = Order(
-            scenario=str(directory.scenario),
-            place=str(directory.work),
-            checks=settings.checks,
-            fork_at_ns=_fork_at(plan, space, baseline),
-            patience_s=manner.stepping.patience_s,
-            quantum_ns=manner.stepping.quantum_ns,
-        )
+        order = _order(plan, space, baseline, directory, manner)
         guide = Guide(space, settings.seed, guided=settings.guided)
         guide.learn(Schedule((), scenario.seed), baseline)
         writer = _Writer(space, directory.path, listener)
@@ -168,6 +158,14 @@ async def explore(
         text = json.dumps(explored.as_json(), indent=2, ensure_ascii=False) + "\n"
         write_document(directory.path / FINDINGS, text)
         return explored
+
+
+def _grid(plan: RunPlan, settings: Settings) -> Grid:
+    """HostError when there is no room for a fault."""
+    try:
+        return grid_of(plan.scenario.duration_ns, settings.from_ns, settings.until_ns)
+    except ValueError as error:
+        raise HostError(str(error), hint="a longer --duration, or other times with --from and --until") from error
 
 
 def _see_to_checks(plan: RunPlan, wanted: frozenset[str]) -> None:
@@ -242,6 +240,17 @@ def _see_that_it_is_the_same(baseline: Observation, directory: SearchDirectory, 
             f"the scenario runs otherwise than when {directory.path} was begun: the firmware or an emulator is another",
             hint="begin a new search",
         )
+
+
+def _order(plan: RunPlan, space: Space, baseline: Observation, directory: SearchDirectory, manner: Manner) -> Order:
+    return Order(
+        scenario=str(directory.scenario),
+        place=str(directory.work),
+        checks=directory.settings.checks,
+        fork_at_ns=_fork_at(plan, space, baseline),
+        patience_s=manner.stepping.patience_s,
+        quantum_ns=manner.stepping.quantum_ns,
+    )
 
 
 def _fork_at(plan: RunPlan, space: Space, baseline: Observation) -> int | None:
