@@ -43,7 +43,7 @@ def test_commands_parse(words):
 
 
 def test_comparison_lines_are_as_printed():
-    from swarmrig.cli.suite_actions import _comparison_line
+    from swarmrig.cli.suite_actions import comparison_text
     from swarmrig.suites.compare import Change, Judging, compare
 
     def summary(values):
@@ -53,7 +53,7 @@ def test_comparison_lines_are_as_printed():
     before = [100, 104, 98, 101, 103, 99, 102]
     found = compare(summary(before), summary([199, 203, 197, 200, 202, 198, 201]), Judging())
     assert found[1].change is Change.REGRESSION
-    shape = re.sub(r"[-+]?\d+(\.\d+)?", "N", _comparison_line(found[1]))
+    shape = re.sub(r"[-+]?\d+(\.\d+)?", "N", comparison_text(found[1], f"{found[1].change.value:<13}"))
     shown = re.search(r"^REGRESSION.*$", PAGE, re.M)
     assert shown
     assert re.sub(r"[-+]?\d+(\.\d+)?", "N", shown[0]) == shape
