@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -169,6 +170,13 @@ class Guest:
         for answer in (*self._asked.values(), *(question.answer for question in self.waiting)):
             answer.refuse(reason)
         self.held, self._asked, self.waiting = False, {}, []
+
+    @property
+    def is_heard(self) -> bool:
+        """There is something to receive, if only its end."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def receive(self) -> list[Message] | None:
         """What it has said; None when it will say no more. ProtocolError when it does not keep to the protocol."""

@@ -114,8 +114,10 @@ class VirtualLoop:
         guest.unreported = False
 
     def whereabouts(self, device: str) -> dict[str, Any]:
-        """See `Guest.whereabouts`. The rig knows how it ended, if it did."""
+        """See `Guest.whereabouts`. The rig knows how it ended, if it did; its last words may be in its socket yet."""
         guest = self.guest(device)
+        while guest.alive and guest.is_heard:
+            self._read(guest)
         guest.unreported = False
         return guest.whereabouts()
 
