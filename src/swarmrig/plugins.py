@@ -22,7 +22,8 @@ class Registry:
     @classmethod
     def load(cls) -> Registry:
         """What is installed. Two packages that claim one name are refused."""
-        return cls({group: _by_name(group, entry_points(group=group)) for group in GROUPS})
+        installed = entry_points()  # all at once: every call reads the metadata of every package
+        return cls({group: _by_name(group, installed.select(group=group)) for group in GROUPS})
 
     def names(self, group: str) -> tuple[str, ...]:
         return tuple(sorted(self.points[f"swarmrig.{group}"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from swarmrig.campaigns.plan import CampaignPlan
 from swarmrig.campaigns.prepare import Planned, Prepared, part_of, prepare
 from swarmrig.campaigns.task import Resources, Task
 from swarmrig.cli.campaign_options import Selection
+from swarmrig.cli.campaign_view import planning
 from swarmrig.cli.failures import told_as_json
 from swarmrig.cli.output import counted, harmless, say, say_json
 from swarmrig.plugins import Registry
@@ -25,7 +27,8 @@ def tell_plan(file: Path, selection: Selection, *, as_json: bool) -> int:
     """Check everything, print the runs; returns the exit code."""
     with told_as_json(as_json):
         plan = load_campaign(file)
-        prepared = anyio.run(prepare, plan, Registry.load())
+        with planning(as_json=as_json) as tell:
+            prepared = anyio.run(partial(prepare, plan, Registry.load(), tell=tell))
         tasks = part_of(prepared.tasks, selection.shard, selection.only)
     if as_json:
         say_json(_document(plan, prepared, tasks))
@@ -91,4 +94,4 @@ def _needs(resources: Resources) -> str:
 
 def _total(tasks: Sequence[Task]) -> str:
     most = max((task.resources.cores for task in tasks), default=0)
-    return f"at most {most:g} cores for one run"
+    return f"at most {most:g} {'core' if most == 1 else 'cores'} for one run"

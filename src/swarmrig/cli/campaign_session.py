@@ -32,7 +32,7 @@ from swarmrig.campaigns.results import CampaignResults, QuarantineUse
 from swarmrig.campaigns.task import Task
 from swarmrig.cli.campaign_options import Aftermath, Selection
 from swarmrig.cli.campaign_told import tell_end
-from swarmrig.cli.campaign_view import open_view
+from swarmrig.cli.campaign_view import open_view, planning
 from swarmrig.cli.failures import told_as_json
 from swarmrig.cli.output import counted, harmless, say
 from swarmrig.cli.signals import interruption
@@ -117,8 +117,9 @@ class _Campaign:
             raise KeyboardInterrupt
 
     async def _prepare(self) -> None:
-        async with open_spawner(RunScope.passing()) as spawner:
-            self._prepared = await prepare(self._plan, Registry.load(), spawner=spawner)
+        with planning(as_json=self._manner.as_json) as tell:
+            async with open_spawner(RunScope.passing()) as spawner:
+                self._prepared = await prepare(self._plan, Registry.load(), spawner=spawner, tell=tell)
         self._tasks = part_of(self._prepared.tasks, self._selection.shard, self._selection.only)
         if not self._tasks:
             raise HostError("this leaves no run", hint="see `swarmrig campaign plan FILE`")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from swarmrig.campaigns.conduct import CampaignObserver
 from swarmrig.campaigns.junit import failure_of
 from swarmrig.campaigns.results import Entry
 from swarmrig.campaigns.task import Attempt, Ending, Task, TaskResult
-from swarmrig.cli.output import harmless, say, say_json_line
+from swarmrig.cli.output import counted, harmless, say, say_json_line
 from swarmrig.cli.view import is_lively
 from swarmrig.model.verdict import Outcome
 
@@ -70,6 +70,19 @@ class JsonLines:
         told = {"verdict": result.verdict, "ending": result.ending, "wall_s": result.wall_s, "worker": result.worker}
         told |= {"directory": result.directory, "attempts": len(result.attempts), "quarantine": task.quarantine}
         say_json_line({"kind": "task.ended", "task": task.id, **told})
+
+
+@contextmanager
+def planning(*, as_json: bool) -> Iterator[Callable[[int], None]]:
+    """To be told how many combinations are planned; shown where somebody looks, for many take a while."""
+    from rich.console import Console
+
+    terminal = Console(stderr=True)
+    if as_json or not terminal.is_terminal:
+        yield lambda _count: None
+        return
+    with terminal.status("planning") as status:
+        yield lambda count: status.update(f"{counted(count, 'combination')} planned")
 
 
 @contextmanager

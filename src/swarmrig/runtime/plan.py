@@ -51,6 +51,8 @@ class RunPlan:
     warnings: tuple[str, ...]
     outside: frozenset[str] = frozenset()
     """Nodes that live by this machine's clock while others live in virtual time."""
+    registry: Registry | None = None
+    """What it was planned with; None: what is installed."""
 
     def scenario_of(self, node: str) -> Scenario:
         """As the node is told of it."""
@@ -127,6 +129,7 @@ async def make_plan(scenario: Scenario, registry: Registry) -> RunPlan:
             *(f"{node.spec.id}: {text}" for node in nodes for text in node.warnings),
         ),
         outside=outside,
+        registry=registry,
     )
 
 

@@ -82,12 +82,12 @@ async def run(plan: RunPlan, options: RunOptions | None = None, origin: WarmSwar
     options = options or RunOptions()
     directory = create_run_directory(options.output_dir, plan.scenario.name, tuple(node.spec.id for node in plan.nodes))
     try:
-        (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario), encoding="utf-8")
+        (directory.path / "scenario.yml").write_text(dump_scenario(plan.scenario, plan.registry), encoding="utf-8")
         conductor = _Conductor(plan, options, directory, origin)
         record = await conductor.conduct()
         if record.faults:
             repeat = repeated(record.scenario, record.faults)
-            (directory.path / REPEAT_FILE).write_text(dump_scenario(repeat), encoding="utf-8")
+            (directory.path / REPEAT_FILE).write_text(dump_scenario(repeat, plan.registry), encoding="utf-8")
         # a whole run that nobody touched, or no number for it
         if plan.tier == EXACT and not (record.interrupted or record.failures or conductor.touched):
             record = replace(record, digest=run_digest(directory.path))
