@@ -412,6 +412,7 @@ def test_the_helpers_for_pytest_have_the_target(of_node, inner, monkeypatch):
             def test_answers(self, client, console):
                 console.sendline("stats")
                 console.expect(r"uptime_ms=(\\d+)", timeout=90)
+                client.swarm.wait_booted(90)
                 assert client.swarm.verdict()["verdict"] == "PASS"
         """
     )

@@ -34,6 +34,8 @@ def make_cable(tap: Tap) -> int:
         without_ipv6(FAR_END)
         configure(tap)
         switch_on(FAR_END)
+        netlink.wait_running({tap.name, FAR_END})
+        switch_on(FAR_END)  # it is: but who asks waits until the kernel has done all that belongs to being up
         return _packet_socket(FAR_END)
     except OSError as error:
         remove_interface(tap.name)

@@ -13,22 +13,39 @@ ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
 ERROR = struct.Struct("=i")
 NLMSG_ERROR, NLMSG_DONE, RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 2, 3, 16, 17, 18
 REQUEST, ACK, DUMP, EXCLUSIVE, CREATE = 1, 4, 0x300, 0x200, 0x400
-IFLA_IFNAME, IFLA_LINKINFO, IFLA_IFALIAS = 3, 18, 20
+RTMGRP_LINK, IF_OPER_UP = 1, 6  # linux/rtnetlink.h, linux/if.h
+RUNNING_DEADLINE_S = 5.0
+IFLA_IFNAME, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS = 3, 16, 18, 20
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1  # linux/if_link.h, linux/veth.h
 
 
 class Link:
     """A network interface of this network namespace."""
 
-    def __init__(self, index: int, name: str, alias: str) -> None:
+    def __init__(self, index: int, name: str, alias: str, running: bool = False) -> None:
         self.index = index
         self.name = name
         self.alias = alias
+        self.running = running
+        """It is on, it is joined to something, and the kernel has seen to that."""
 
 
 def links() -> list[Link]:
     """Every link of the current network namespace."""
     return [_parse(body) for kind, body in _ask(RTM_GETLINK, REQUEST | DUMP, 0) if kind == RTM_NEWLINK]
+
+
+def wait_running(names: set[str]) -> None:
+    """Return when these links carry. One that was switched on a moment ago does not always: the kernel sees to that
+    later, and drops what is sent until then. TimeoutError when they do not."""
+    events = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, 0)
+    try:
+        events.bind((0, RTMGRP_LINK))
+        events.settimeout(RUNNING_DEADLINE_S)
+        while not names <= {link.name for link in links() if link.running}:
+            events.recv(1 << 16)
+    finally:
+        events.close()
 
 
 def delete(link: Link) -> None:
@@ -86,10 +103,12 @@ def _split(data: bytes) -> list[tuple[int, bytes]]:
 
 def _parse(body: bytes) -> Link:
     index = INFO.unpack_from(body)[2]
-    texts, at = {IFLA_IFNAME: "", IFLA_IFALIAS: ""}, INFO.size
+    texts, at, running = {IFLA_IFNAME: "", IFLA_IFALIAS: ""}, INFO.size, False
     while at + ATTRIBUTE.size <= len(body):
         length, kind = ATTRIBUTE.unpack_from(body, at)
         if kind in texts:
             texts[kind] = body[at + ATTRIBUTE.size : at + length].rstrip(b"\0").decode(errors="replace")
+        elif kind == IFLA_OPERSTATE:
+            running = body[at + ATTRIBUTE.size] == IF_OPER_UP
         at += max((length + 3) & ~3, ATTRIBUTE.size)
-    return Link(index, texts[IFLA_IFNAME], texts[IFLA_IFALIAS])
+    return Link(index, texts[IFLA_IFNAME], texts[IFLA_IFALIAS], running)
