@@ -37,6 +37,8 @@ def is_whole(data: bytes) -> bool:
 def test_every_other_sign_is_healthy(start, variant):
     with start(variant, scenario=1, tdm_nodes=3, tdm_slot=1) as device:
         device.wait_for(r"csi: frame_rate=\d+\.\d frames=\d+\r", times=2)
+        if variant != "mute":  # time that nothing holds leaps at times on a busy machine: any ten seconds will do
+            device.wait_for(r"csi: frame_rate=20\.0 frames=\d+\r")
         device.wait_for_udp(VITALS, 2)
         frames = device.udp(CSI)
     console = device.console
@@ -47,7 +49,6 @@ def test_every_other_sign_is_healthy(start, variant):
     if variant != "slow-boot":
         assert boot_ms(console) < 1000
     if variant != "mute":
-        assert "frame_rate=20.0" in console
         assert csi_numbers(frames) == list(range(len(frames)))
         assert len(frames) >= 20
     if variant != "corrupt-frame":
