@@ -122,7 +122,7 @@ def test_the_limit_can_be_raised():
         ("scenarios: [a.yml]\nseeds: [1, 1..3]", "night.yml:3:8", "seed 1 is there twice"),
         ("scenarios: [a.yml]\nseeds: some", "night.yml:3:8", "a range such as 1..20"),
         ("scenarios: [a.yml]\nseeds: -1", "night.yml:3:8", "expected seeds"),
-        ("scenarios: [a.yml]\nmatrix: {loss: [5%]}", "night.yml:3:16", "expected settings, path=value"),
+        ("scenarios: [a.yml]\nmatrix: {loss: [5%]}", "night.yml:3:16", "'5%' is no setting: expected path=value"),
         ("scenarios: [a.yml]\nmatrix: {loss: {poor: 5%}}", "night.yml:3:10", "loss poor: expected path=value"),
         ("scenarios: [a.yml]\nmatrix: {loss: {}}", "night.yml:3:16", "at least 1 item"),
         ("scenarios: [a.yml]\nmatrix: {loss: [x=1, x=1]}", "night.yml:3:16", "settings that differ"),

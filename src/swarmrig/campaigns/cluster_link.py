@@ -255,7 +255,7 @@ class Link:
         while True:
             with suppress(Exception):
                 return await self.connected()
-            await anyio.sleep(RETRY_S)
+            await anyio.sleep(RETRY_S)  # nothing tells when somebody listens there again; the caller has the deadline
 
     def _on_begun(self, event: tuple[float, Any]) -> None:
         if event[1] in self._losses:

@@ -40,7 +40,7 @@ def _axis(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     if wrong := [each for each in value if not isinstance(each, str) or "=" not in each]:
-        raise ValueError(f"expected settings, path=value, or a mapping of labels to them, seen {wrong[0]!r}")
+        raise ValueError(f"{wrong[0]!r} is no setting: expected path=value, or a mapping of labels to them")
     paths = {each.partition("=")[0] for each in value}
     labels = [each.partition("=")[2] if len(paths) == 1 else each for each in value]
     if len(set(labels)) < len(labels):

@@ -12,10 +12,9 @@ import anyio
 
 from swarmrig import __version__
 from swarmrig.cli.explore_view import Teller
-from swarmrig.cli.failures import describe_failure
+from swarmrig.cli.failures import told_as_json
 from swarmrig.cli.loading import load
 from swarmrig.cli.options import Choice, Manner
-from swarmrig.cli.output import say_json_line
 from swarmrig.cli.signals import interruption
 from swarmrig.errors import MissingExtraError
 from swarmrig.model.scenario import Scenario
@@ -43,7 +42,7 @@ def explore_choice(
 ) -> int:
     """`asked` has the values of search.directory.Settings."""
     teller = Teller(as_json=manner.as_json)
-    try:
+    with told_as_json(manner.as_json):
         registry = Registry.load()
         scenario = load(choice, registry)
         text = dump_scenario(scenario, registry)
@@ -53,10 +52,6 @@ def explore_choice(
         else:
             directory = reopen_directory(resume, text, __version__)
         return anyio.run(_explore, scenario, registry, directory, limits, manner, teller)
-    except BaseException as error:
-        if manner.as_json:
-            say_json_line({"kind": "error", "errors": describe_failure(error)})
-        raise
 
 
 async def _explore(
